@@ -1,0 +1,38 @@
+# fvol: builds the forensic volume. `make` builds out/fvol.img and what belongs to it,
+# `make test` runs every test, `make help` lists the rest.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules -j$(shell nproc)
+
+all:
+
+include mk/config.mk
+include mk/deps.mk
+include mk/toolkit.mk
+-include mk/kmods.mk
+-include mk/image.mk
+-include mk/docs.mk
+-include mk/tests.mk
+
+all: $(TOOL_BINARIES)
+
+help:
+	@echo 'make                  build out/fvol.img and out/documents/'
+	@echo 'make test             run every test'
+	@echo 'make demo             walk the whole path in a virtual machine'
+	@echo 'make update-kernels   renew kmods/kernels.lock'
+	@echo 'make clean            remove what was built, keep downloads and libraries'
+	@echo 'make distclean        remove everything that is not source'
+	@echo 'DL=DIR                look for sources in DIR first'
+	@echo 'LOCKED=1              refuse a kernel package that is not the locked one'
+	@echo 'IMAGE_SIZE=SIZE       size of the file system in the image (default 1G)'
+
+clean:
+	rm -rf out build/release build/check build/tests
+
+distclean:
+	rm -rf out build
+
+.PHONY: all help clean distclean

@@ -1,0 +1,39 @@
+# Programs that run on the instance: static musl, every architecture.
+# To add a tool: its directory in TOOLS, its sources and libraries below.
+
+TOOLS := capture hash
+SRC_capture := toolkit/capture/capture.c
+LIBS_capture := yyjson mbedcrypto
+SRC_hash := toolkit/hash/hash.c
+LIBS_hash := mbedcrypto
+
+LIB_SRC := $(wildcard toolkit/lib/*.c)
+
+lib_stamps = $(foreach dep,mbedtls yyjson,$(call dep_stamp,$(1),$(dep)))
+
+# $(1) architecture
+define arch_rules
+build/release/$(1)/obj/%.o: %.c mk/config.mk VERSION $(TOOLCHAIN_$(1)) $(call lib_stamps,$(1))
+	@mkdir -p $$(@D)
+	@echo "  CC      $$< ($(1))"
+	@$(CC_$(1)) $(CFLAGS_COMMON) -isystem build/deps/$(1)/include -MMD -MP -c -o $$@ $$<
+
+build/release/$(1)/libfvol.a: $(LIB_SRC:%.c=build/release/$(1)/obj/%.o)
+	@rm -f $$@
+	@$(1)-linux-gnu-ar crD $$@ $$^
+endef
+$(foreach arch,$(ARCHES),$(eval $(call arch_rules,$(arch))))
+
+# $(1) architecture, $(2) program, with SRC_ and LIBS_ of that name
+define program_rule
+build/release/$(1)/bin/$(2): $(SRC_$(2):%.c=build/release/$(1)/obj/%.o) \
+		build/release/$(1)/libfvol.a
+	@mkdir -p $$(@D)
+	@echo "  LINK    $(2) ($(1))"
+	@$(CC_$(1)) $(LDFLAGS_COMMON) -o $$@ $$^ -Lbuild/deps/$(1)/lib $(LIBS_$(2):%=-l%)
+-include $(SRC_$(2):%.c=build/release/$(1)/obj/%.d)
+endef
+$(foreach arch,$(ARCHES),$(foreach tool,$(TOOLS),$(eval $(call program_rule,$(arch),$(tool)))))
+-include $(foreach arch,$(ARCHES),$(LIB_SRC:%.c=build/release/$(arch)/obj/%.d))
+
+TOOL_BINARIES := $(foreach arch,$(ARCHES),$(TOOLS:%=build/release/$(arch)/bin/%))

@@ -1,0 +1,182 @@
+#include "toolkit/lib/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <yyjson.h>
+
+struct json {
+	yyjson_mut_doc *doc;
+	bool failed;
+};
+
+static yyjson_mut_val *mut(struct json_node *node)
+{
+	return (yyjson_mut_val *)node;
+}
+
+struct json *json_new(void)
+{
+	struct json *doc = calloc(1, sizeof(*doc));
+
+	if (!doc)
+		return NULL;
+	doc->doc = yyjson_mut_doc_new(NULL);
+	if (!doc->doc) {
+		free(doc);
+		return NULL;
+	}
+	yyjson_mut_doc_set_root(doc->doc, yyjson_mut_obj(doc->doc));
+	return doc;
+}
+
+void json_free(struct json *doc)
+{
+	if (!doc)
+		return;
+	yyjson_mut_doc_free(doc->doc);
+	free(doc);
+}
+
+struct json_node *json_root(struct json *doc)
+{
+	return (struct json_node *)yyjson_mut_doc_get_root(doc->doc);
+}
+
+static struct json_node *add(struct json *doc, struct json_node *in, const char *key,
+			     yyjson_mut_val *value)
+{
+	bool done = key ? yyjson_mut_obj_add(mut(in), yyjson_mut_strcpy(doc->doc, key), value)
+			: yyjson_mut_arr_append(mut(in), value);
+
+	if (!done)
+		doc->failed = true;
+	return (struct json_node *)value;
+}
+
+struct json_node *json_add_object(struct json *doc, struct json_node *in, const char *key)
+{
+	return add(doc, in, key, yyjson_mut_obj(doc->doc));
+}
+
+struct json_node *json_add_array(struct json *doc, struct json_node *in, const char *key)
+{
+	return add(doc, in, key, yyjson_mut_arr(doc->doc));
+}
+
+/* Length of the well-formed UTF-8 sequence at s, 0 when there is none (RFC 3629). */
+static size_t utf8_len(const unsigned char *s)
+{
+	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
+		   : s[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+void json_add_str(struct json *doc, struct json_node *in, const char *key,
+		  const char *value)
+{
+	static const char replacement[] = "\xef\xbf\xbd";
+	char *clean = malloc(3 * strlen(value) + 1);
+	char *to = clean;
+
+	if (!clean) {
+		doc->failed = true;
+		return;
+	}
+	for (const char *from = value; *from;) {
+		size_t len = utf8_len((const unsigned char *)from);
+
+		memcpy(to, len ? from : replacement, len ? len : 3);
+		to += len ? len : 3;
+		from += len ? len : 1;
+	}
+	add(doc, in, key, yyjson_mut_strncpy(doc->doc, clean, (size_t)(to - clean)));
+	free(clean);
+}
+
+void json_add_u64(struct json *doc, struct json_node *in, const char *key, uint64_t value)
+{
+	add(doc, in, key, yyjson_mut_uint(doc->doc, value));
+}
+
+void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value)
+{
+	add(doc, in, key, yyjson_mut_bool(doc->doc, value));
+}
+
+char *json_text(struct json *doc, bool pretty, size_t *len_bytes, struct err *err)
+{
+	yyjson_write_flag flags =
+		pretty ? YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_NEWLINE_AT_END : 0;
+	char *text = doc->failed ? NULL : yyjson_mut_write(doc->doc, flags, len_bytes);
+
+	if (!text)
+		err_set(err, ERR_FAILED, "writing JSON: out of memory");
+	return text;
+}
+
+static yyjson_val *val(const struct json_value *value)
+{
+	return (yyjson_val *)value;
+}
+
+struct json_read *json_parse(const char *text, size_t len_bytes, struct err *err)
+{
+	yyjson_read_err why;
+	/* Without YYJSON_READ_INSITU the text is copied and not written to. */
+	yyjson_doc *doc = yyjson_read_opts((char *)text, len_bytes, 0, NULL, &why);
+
+	if (!doc)
+		err_set(err, ERR_FAILED, "not JSON at byte %zu: %s", why.pos, why.msg);
+	return (struct json_read *)doc;
+}
+
+void json_read_free(struct json_read *doc)
+{
+	yyjson_doc_free((yyjson_doc *)doc);
+}
+
+const struct json_value *json_top(const struct json_read *doc)
+{
+	return (const struct json_value *)yyjson_doc_get_root((yyjson_doc *)doc);
+}
+
+const struct json_value *json_get(const struct json_value *object, const char *key)
+{
+	return (const struct json_value *)yyjson_obj_get(val(object), key);
+}
+
+size_t json_len(const struct json_value *array)
+{
+	return yyjson_arr_size(val(array));
+}
+
+const struct json_value *json_at(const struct json_value *array, size_t index)
+{
+	return (const struct json_value *)yyjson_arr_get(val(array), index);
+}
+
+const char *json_str(const struct json_value *value)
+{
+	return yyjson_get_str(val(value));
+}
+
+bool json_u64(const struct json_value *value, uint64_t *out)
+{
+	if (!yyjson_is_uint(val(value)))
+		return false;
+	*out = yyjson_get_uint(val(value));
+	return true;
+}
+
+bool json_true(const struct json_value *value)
+{
+	return yyjson_is_true(val(value));
+}

@@ -1,0 +1,57 @@
+/*
+ * JSON, written and read: records that machines read. The library behind it is
+ * included by json.c alone.
+ */
+#ifndef FVOL_JSON_H
+#define FVOL_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "toolkit/lib/err.h"
+
+/*
+ * Writing. A document is an object that members are added to in order. `in` is an object
+ * (key needed) or an array (key NULL). Strings are copied; bytes that are not UTF-8 are
+ * written as U+FFFD. A failed allocation is remembered and reported by json_text().
+ */
+struct json;
+struct json_node;
+
+struct json *json_new(void);
+void json_free(struct json *doc);
+struct json_node *json_root(struct json *doc);
+struct json_node *json_add_object(struct json *doc, struct json_node *in, const char *key);
+struct json_node *json_add_array(struct json *doc, struct json_node *in, const char *key);
+void json_add_str(struct json *doc, struct json_node *in, const char *key,
+		  const char *value);
+void json_add_u64(struct json *doc, struct json_node *in, const char *key,
+		  uint64_t value);
+void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value);
+
+/*
+ * The document as text, one line, or indented and ended by a newline when pretty. The
+ * caller frees it. Returns NULL and fills err when memory ran out.
+ */
+char *json_text(struct json *doc, bool pretty, size_t *len_bytes, struct err *err);
+
+/*
+ * Reading. Values belong to the document and live as long as it does. Every accessor
+ * takes NULL and a value of another type and answers NULL, false or 0.
+ */
+struct json_read;
+struct json_value;
+
+/* Returns NULL and fills err (with the position) when text is not one JSON value. */
+struct json_read *json_parse(const char *text, size_t len_bytes, struct err *err);
+void json_read_free(struct json_read *doc);
+const struct json_value *json_top(const struct json_read *doc);
+const struct json_value *json_get(const struct json_value *object, const char *key);
+size_t json_len(const struct json_value *array);
+const struct json_value *json_at(const struct json_value *array, size_t index);
+const char *json_str(const struct json_value *value);
+bool json_u64(const struct json_value *value, uint64_t *out);
+bool json_true(const struct json_value *value);
+
+#endif

@@ -1,0 +1,59 @@
+#include "toolkit/lib/progress.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000LL
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static void show(struct progress *progress, int64_t now)
+{
+	double seconds = (double)(now - progress->start_ns) / NS_PER_S;
+	double rate = seconds > 0 ? (double)progress->done_bytes / seconds : 0;
+	uint64_t left = progress->total_bytes > progress->done_bytes
+				? progress->total_bytes - progress->done_bytes
+				: 0;
+
+	fprintf(stderr, "\r\033[K%s: %llu of %llu MiB, %.0f MiB/s, %.0f s left",
+		progress->what, (unsigned long long)progress->done_bytes >> 20,
+		(unsigned long long)progress->total_bytes >> 20, rate / (1 << 20),
+		rate > 0 ? (double)left / rate : 0.0);
+	progress->shown_ns = now;
+}
+
+void progress_start(struct progress *progress, const char *what, uint64_t total_bytes)
+{
+	*progress = (struct progress){ .what = what,
+				       .total_bytes = total_bytes,
+				       .start_ns = now_ns(),
+				       .terminal = isatty(STDERR_FILENO) == 1 };
+	progress->shown_ns = progress->start_ns;
+}
+
+void progress_add(struct progress *progress, uint64_t bytes)
+{
+	int64_t now;
+
+	progress->done_bytes += bytes;
+	if (!progress->terminal)
+		return;
+	now = now_ns();
+	if (now - progress->shown_ns >= NS_PER_S / 4)
+		show(progress, now);
+}
+
+void progress_end(struct progress *progress)
+{
+	if (!progress->terminal)
+		return;
+	show(progress, now_ns());
+	fputc('\n', stderr);
+}

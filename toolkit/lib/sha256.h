@@ -1,0 +1,36 @@
+/*
+ * SHA-256 (FIPS 180-4), streaming, the context in the caller's memory. The
+ * implementation behind it is the TLS library's.
+ */
+#ifndef FVOL_SHA256_H
+#define FVOL_SHA256_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHA256_LEN 32
+#define SHA256_HEX_SIZE 65 /* 64 lower-case digits and a NUL */
+
+struct sha256 {
+	_Alignas(16) unsigned char opaque[256];
+};
+
+void sha256_init(struct sha256 *ctx);
+void sha256_update(struct sha256 *ctx, const void *data, size_t len_bytes);
+/* Writes the digest; the context must be initialised again before another use. */
+void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN]);
+
+/* One-shot form. */
+void sha256(const void *data, size_t len_bytes, uint8_t digest[SHA256_LEN]);
+
+/* Writes 64 lower-case digits and a NUL. */
+void sha256_to_hex(const uint8_t digest[SHA256_LEN], char hex[SHA256_HEX_SIZE]);
+
+/*
+ * Reads exactly 64 hex digits of either case; what follows them is the caller's affair.
+ * Returns false, digest unspecified, when one of them is not a hex digit.
+ */
+bool sha256_from_hex(const char *hex, uint8_t digest[SHA256_LEN]);
+
+#endif
