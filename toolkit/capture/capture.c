@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "toolkit/lib/acquire.h"
+#include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
@@ -306,16 +307,6 @@ out:
 	return rc;
 }
 
-static int set_once(const char **slot, const char *name)
-{
-	if (*slot) {
-		fprintf(stderr, "capture: --%s is given twice; see --help\n", name);
-		return -1;
-	}
-	*slot = optarg;
-	return 0;
-}
-
 enum { OPT_PROC = 256 };
 
 /* Returns -1 to go on, or the exit code. */
@@ -333,22 +324,24 @@ static int parse(int argc, char **argv, struct options *opt)
 	};
 	int c, bad = 0;
 
+	/* getopt speaks under this name. */
+	argv[0] = "capture";
 	while (!bad && (c = getopt_long(argc, argv, "e:i:o:jhV", options, NULL)) != -1) {
 		switch (c) {
 		case 'e':
-			bad = set_once(&opt->evidence, "evidence");
+			bad = cli_set_once("capture", &opt->evidence, "evidence");
 			break;
 		case 'i':
-			bad = set_once(&opt->instance, "instance");
+			bad = cli_set_once("capture", &opt->instance, "instance");
 			break;
 		case 'o':
-			bad = set_once(&opt->output, "output");
+			bad = cli_set_once("capture", &opt->output, "output");
 			break;
 		case 'j':
 			opt->json = true;
 			break;
 		case OPT_PROC:
-			bad = set_once(&opt->proc, "proc");
+			bad = cli_set_once("capture", &opt->proc, "proc");
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -361,7 +354,7 @@ static int parse(int argc, char **argv, struct options *opt)
 			return ERR_USAGE;
 		}
 	}
-	return bad ? ERR_USAGE : -1;
+	return bad ? bad : -1;
 }
 
 static const char *contradiction(const struct options *opt, int rest)
@@ -386,10 +379,8 @@ int main(int argc, char **argv)
 
 	if (code < 0) {
 		why = contradiction(&opt, argc - optind);
-		if (why) {
-			fprintf(stderr, "capture: %s\nTry 'capture --help'.\n", why);
-			return ERR_USAGE;
-		}
+		if (why)
+			return cli_usage("capture", why);
 		if (!opt.proc)
 			opt.proc = "/proc";
 		capture.kcore.fd = -1;

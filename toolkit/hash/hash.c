@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/sink.h"
@@ -165,9 +166,9 @@ static void check_entry(int dirfd, const struct sums_entry *entry, bool quiet,
 	}
 	fd = io_open_direct(dirfd, entry->name, false, &err);
 	rc = fd < 0 ? -1 : sums_hash_fd(fd, digest, &err);
-	io_close(&fd);
 	if (rc < 0) {
-		err_prefix(&err, "%s", entry->name);
+		if (fd >= 0)
+			err_prefix(&err, "%s", entry->name);
 		err_report(&err, "hash");
 		tally->failed++;
 	} else if (memcmp(digest, entry->digest, sizeof(digest)) != 0) {
@@ -176,9 +177,12 @@ static void check_entry(int dirfd, const struct sums_entry *entry, bool quiet,
 		tally->differ++;
 	} else {
 		tally->equal++;
-		if (!quiet)
-			printf("%s: OK\n", entry->name);
+		if (!quiet) {
+			cli_put_text(stdout, entry->name);
+			puts(": OK");
+		}
 	}
+	io_close(&fd);
 }
 
 #define SUMS_MAX (64 * 1024 * 1024)
@@ -248,17 +252,6 @@ static int do_volume(const struct options *opt)
 	return 0;
 }
 
-/* Sets *slot once; the same option twice is a contradiction. */
-static int set_once(const char **slot, const char *name)
-{
-	if (*slot) {
-		fprintf(stderr, "hash: --%s is given twice; see --help\n", name);
-		return -1;
-	}
-	*slot = optarg;
-	return 0;
-}
-
 enum { OPT_VOLUME = 256, OPT_MANIFEST, OPT_SERIAL };
 
 /* Returns -1 to go on, or the exit code. */
@@ -277,25 +270,27 @@ static int parse(int argc, char **argv, struct options *opt)
 	};
 	int c, bad = 0;
 
+	/* getopt speaks under this name. */
+	argv[0] = "hash";
 	while (!bad && (c = getopt_long(argc, argv, "o:c:qhV", options, NULL)) != -1) {
 		switch (c) {
 		case 'o':
-			bad = set_once(&opt->output, "output");
+			bad = cli_set_once("hash", &opt->output, "output");
 			break;
 		case 'c':
-			bad = set_once(&opt->check, "check");
+			bad = cli_set_once("hash", &opt->check, "check");
 			break;
 		case 'q':
 			opt->quiet = true;
 			break;
 		case OPT_VOLUME:
-			bad = set_once(&opt->volume, "volume");
+			bad = cli_set_once("hash", &opt->volume, "volume");
 			break;
 		case OPT_MANIFEST:
-			bad = set_once(&opt->manifest_sha256, "manifest-sha256");
+			bad = cli_set_once("hash", &opt->manifest_sha256, "manifest-sha256");
 			break;
 		case OPT_SERIAL:
-			bad = set_once(&opt->serial, "serial");
+			bad = cli_set_once("hash", &opt->serial, "serial");
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -308,12 +303,13 @@ static int parse(int argc, char **argv, struct options *opt)
 			return ERR_USAGE;
 		}
 	}
-	return bad ? ERR_USAGE : -1;
+	return bad ? bad : -1;
 }
 
 /* Says what is wrong with the combination, or NULL. */
 static const char *contradiction(const struct options *opt, int files)
 {
+	uint8_t digest[SHA256_LEN];
 	int modes = !!opt->output + !!opt->check + !!opt->volume;
 
 	if (modes > 1)
@@ -322,6 +318,9 @@ static const char *contradiction(const struct options *opt, int files)
 		return "--check and --volume take no further argument";
 	if (opt->volume && !opt->manifest_sha256)
 		return "--volume needs --manifest-sha256";
+	if (opt->volume && (!sha256_from_hex(opt->manifest_sha256, digest) ||
+			    opt->manifest_sha256[2 * SHA256_LEN]))
+		return "--manifest-sha256 takes 64 hex digits";
 	if (!opt->volume && (opt->manifest_sha256 || opt->serial))
 		return "--manifest-sha256 and --serial belong to --volume";
 	if (opt->quiet && !opt->check)
@@ -338,10 +337,8 @@ int main(int argc, char **argv)
 
 	if (code < 0) {
 		why = contradiction(&opt, argc - optind);
-		if (why) {
-			fprintf(stderr, "hash: %s\nTry 'hash --help'.\n", why);
-			return ERR_USAGE;
-		}
+		if (why)
+			return cli_usage("hash", why);
 		if (opt.check)
 			code = do_check(&opt);
 		else if (opt.volume)

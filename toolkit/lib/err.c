@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "toolkit/lib/cli.h"
+
 int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
 {
 	va_list ap;
@@ -50,12 +52,7 @@ int err_report(const struct err *err, const char *program)
 	const char *text = err->text[0] ? err->text : "failed without saying why";
 
 	fprintf(stderr, "%s: ", program);
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			fprintf(stderr, "\\x%02x", *p);
-		else
-			fputc(*p, stderr);
-	}
+	cli_put_text(stderr, text);
 	fputc('\n', stderr);
 	return err->kind == ERR_NONE ? ERR_FAILED : (int)err->kind;
 }

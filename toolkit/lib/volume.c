@@ -35,10 +35,10 @@ static int check_mount(int dirfd, struct err *err)
 	if (fstatfs(dirfd, &fs) < 0 || fstatvfs(dirfd, &flags) < 0 ||
 	    fstat(dirfd, &here) < 0 || fstatat(dirfd, "..", &parent, 0) < 0)
 		return err_sys(err, errno, "examining the mount");
-	if (fs.f_type != EXT4_MAGIC)
-		return err_set(err, ERR_FAILED, "not an ext4 file system");
 	if (here.st_dev == parent.st_dev)
 		return err_set(err, ERR_FAILED, "not a mount point");
+	if (fs.f_type != EXT4_MAGIC)
+		return err_set(err, ERR_FAILED, "not an ext4 file system");
 	if (!(flags.f_flag & ST_NOSUID) || !(flags.f_flag & ST_NODEV) ||
 	    !(flags.f_flag & ST_NOATIME))
 		return err_set(err, ERR_FAILED, "not mounted nosuid,nodev,noatime");

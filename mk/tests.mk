@@ -1,0 +1,30 @@
+# Tests. Unit tests, fuzz regressions and the instruments are built for this machine under
+# the address and undefined-behaviour sanitizers; everything else tests what was released.
+
+HOST_STAMPS := $(foreach dep,$(DEPS_host),$(call dep_stamp,host,$(dep)))
+HOST_LIBS := -Lbuild/deps/host/lib -lyyjson -lmbedcrypto
+
+build/check/obj/%.o: %.c mk/config.mk $(HOST_STAMPS)
+	@mkdir -p $(@D)
+	@echo "  CC      $< (check)"
+	@$(CC_HOST) $(CFLAGS_CHECK) -isystem build/deps/host/include -MMD -MP -c -o $@ $<
+
+build/check/libfvol.a: $(LIB_SRC:%.c=build/check/obj/%.o)
+	@rm -f $@
+	@ar crD $@ $^
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,build/check/bin/%,$(wildcard tests/unit/test_*.c))
+build/check/bin/test_%: build/check/obj/tests/unit/test_%.o \
+		build/check/obj/tests/lib/fakeproc.o build/check/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
+
+build/check/bin/mkproc: build/check/obj/tests/cli/mkproc.o \
+		build/check/obj/tests/lib/fakeproc.o
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^
+-include $(wildcard build/check/obj/*/*/*.d)
+
+TEST_PROGRAMS := $(UNIT_TESTS) build/check/bin/mkproc
+test-programs: $(TEST_PROGRAMS)
+.PHONY: test-programs

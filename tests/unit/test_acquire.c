@@ -1,0 +1,218 @@
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/lib/fakeproc.h"
+#include "tests/unit/check.h"
+#include "toolkit/lib/acquire.h"
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/lime.h"
+
+/* Odd on purpose: pieces end inside pages and inside words. */
+#define ARENA (5 * IO_BLOCK)
+static _Alignas(IO_BLOCK) unsigned char arena[ARENA];
+
+static char dir[64];
+static int dirfd;
+static struct ranges ranges;
+static struct kcore kcore;
+static struct sink sink;
+static struct gaps gaps;
+static struct err err;
+static unsigned char *image;
+static size_t image_len;
+
+static void set_up(void)
+{
+	/* Beside the test, not in /tmp: O_DIRECT wants a real file system. */
+	strcpy(dir, "build/check/acquire-XXXXXX");
+	if (!mkdtemp(dir) || (dirfd = open(dir, O_RDONLY | O_DIRECTORY)) < 0)
+		abort();
+	err = (struct err){ 0 };
+	image = NULL;
+}
+
+static void tear_down(void)
+{
+	static const char *const names[] = { "iomem", "kcore", "image", "image.partial" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unlinkat(dirfd, names[i], 0);
+	close(dirfd);
+	rmdir(dir);
+	free(image);
+}
+
+static void read_back(void)
+{
+	struct stat st;
+	int fd = openat(dirfd, "image", O_RDONLY);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	image_len = (size_t)st.st_size;
+	image = malloc(image_len);
+	if (io_pread(fd, image, image_len, 0) != st.st_size)
+		abort();
+	close(fd);
+}
+
+static int run(uint64_t cut_bytes, uint8_t digest[SHA256_LEN])
+{
+	static const sig_atomic_t never;
+	struct progress progress;
+	int rc = -1;
+
+	if (fakeproc_write(dirfd, FAKE_IOMEM, cut_bytes) < 0)
+		abort();
+	if (ranges_read_iomem(dirfd, &ranges, &err) < 0 ||
+	    kcore_open(&kcore, dirfd, &ranges, &err) < 0)
+		return -1;
+	progress_start(&progress, "test", 0);
+	if (sink_open(&sink, dirfd, "image", arena, ARENA, lime_image_bytes(&ranges), true,
+		      &err) == 0 &&
+	    acquire(&kcore, &ranges, &sink, &gaps, &progress, &never, &err) == 0)
+		rc = sink_finish(&sink, digest, &err);
+	kcore_close(&kcore);
+	read_back();
+	return rc;
+}
+
+/* Counts bytes of a range's data that are neither right nor, inside a gap, zero. */
+static size_t wrong_bytes(const unsigned char *data, const struct range *range)
+{
+	size_t wrong = 0;
+
+	for (uint64_t at = range->start; at <= range->end; at++) {
+		uint64_t word = fake_word(at & ~7ull);
+		unsigned char want = (unsigned char)(word >> 8 * (at & 7));
+
+		for (size_t i = 0; i < gaps.count; i++)
+			if (at >= gaps.at[i].range.start && at <= gaps.at[i].range.end)
+				want = 0;
+		wrong += data[at - range->start] != want;
+	}
+	return wrong;
+}
+
+static void check_image(void)
+{
+	size_t at = 0;
+
+	CHECK(image_len == FAKE_RAM_BYTES + FAKE_RANGES * LIME_HEADER_BYTES);
+	for (size_t i = 0; i < ranges.count; i++) {
+		unsigned char header[LIME_HEADER_BYTES];
+
+		lime_header(&ranges.at[i], header);
+		CHECK(memcmp(image + at, header, sizeof(header)) == 0);
+		at += sizeof(header);
+		CHECK(wrong_bytes(image + at, &ranges.at[i]) == 0);
+		at += (size_t)range_bytes(&ranges.at[i]);
+	}
+	CHECK(at == image_len);
+}
+
+static void every_byte_is_in_its_place(void)
+{
+	uint8_t digest[SHA256_LEN], want[SHA256_LEN];
+
+	set_up();
+	CHECK(run(0, digest) == 0);
+	CHECK(ranges.count == FAKE_RANGES);
+	check_image();
+	sha256(image, image_len, want);
+	CHECK(memcmp(digest, want, sizeof(want)) == 0);
+	CHECK(gaps.count == 1 && gaps.bytes == FAKE_GAP_BYTES);
+	CHECK(gaps.at[0].range.start == FAKE_GAP_START && gaps.at[0].kind == GAP_UNMAPPED);
+	CHECK(faccessat(dirfd, "image.partial", F_OK, 0) < 0);
+	tear_down();
+}
+
+static void what_the_source_does_not_give_is_a_gap(void)
+{
+	uint8_t digest[SHA256_LEN];
+
+	set_up();
+	CHECK(run(3 * 4096, digest) == 0);
+	check_image();
+	CHECK(gaps.count == 2 && gaps.bytes == FAKE_GAP_BYTES + 3 * 4096);
+	CHECK(gaps.at[1].range.start == 0x2000fd000 && gaps.at[1].range.end == 0x2000fffff);
+	CHECK(gaps.at[1].kind == GAP_UNREADABLE);
+	tear_down();
+}
+
+static void an_existing_image_is_kept(void)
+{
+	uint8_t digest[SHA256_LEN];
+	int fd;
+
+	set_up();
+	fd = openat(dirfd, "image", O_WRONLY | O_CREAT, 0600);
+	CHECK(fd >= 0 && write(fd, "old", 3) == 3);
+	close(fd);
+	CHECK(run(0, digest) < 0);
+	CHECK(err.kind == ERR_FAILED && strstr(err.text, "exists"));
+	CHECK(image_len == 3 && memcmp(image, "old", 3) == 0);
+	tear_down();
+}
+
+static void lime_header_is_golden(void)
+{
+	static const unsigned char want[LIME_HEADER_BYTES] =
+		"EMiL\1\0\0\0\0\x10\0\0\0\0\0\0\xff\xfb\x09\0\0\0\0\0";
+	unsigned char header[LIME_HEADER_BYTES];
+
+	lime_header(&(struct range){ 0x1000, 0x9fbff }, header);
+	CHECK(memcmp(header, want, sizeof(want)) == 0);
+}
+
+/* Writes one 64-byte ELF header over the fake one and opens it. */
+static int open_with_header(const Elf64_Ehdr *ehdr, size_t len)
+{
+	int fd, rc;
+
+	if (fakeproc_write(dirfd, FAKE_IOMEM, 0) < 0)
+		abort();
+	fd = openat(dirfd, "kcore", O_RDWR);
+	if (fd < 0 || ftruncate(fd, 0) < 0 || write(fd, ehdr, len) != (ssize_t)len)
+		abort();
+	close(fd);
+	if (ranges_read_iomem(dirfd, &ranges, &err) < 0)
+		abort();
+	rc = kcore_open(&kcore, dirfd, &ranges, &err);
+	kcore_close(&kcore);
+	return rc;
+}
+
+static void a_bad_kcore_is_an_error(void)
+{
+	Elf64_Ehdr ehdr = { .e_ident = ELFMAG, .e_type = ET_CORE,
+			    .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3 };
+
+	set_up();
+	CHECK(open_with_header(&ehdr, 10) < 0 && strstr(err.text, "ends inside"));
+	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && strstr(err.text, "64-bit"));
+	ehdr.e_ident[EI_CLASS] = ELFCLASS64;
+	ehdr.e_phoff = sizeof(ehdr);
+	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && strstr(err.text, "ends inside"));
+	ehdr.e_phoff = UINT64_MAX - 8;
+	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && err.kind == ERR_FAILED);
+	ehdr.e_phnum = 0;
+	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && strstr(err.text, "no segment"));
+	unlinkat(dirfd, "kcore", 0);
+	CHECK(kcore_open(&kcore, dirfd, &ranges, &err) < 0 && err.kind == ERR_REFUSED);
+	tear_down();
+}
+
+int main(void)
+{
+	RUN(lime_header_is_golden);
+	RUN(every_byte_is_in_its_place);
+	RUN(what_the_source_does_not_give_is_a_gap);
+	RUN(an_existing_image_is_kept);
+	RUN(a_bad_kcore_is_an_error);
+	return DONE();
+}
