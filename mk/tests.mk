@@ -23,8 +23,14 @@ build/check/bin/mkproc: build/check/obj/tests/cli/mkproc.o \
 		build/check/obj/tests/lib/fakeproc.o
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/check/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
+build/check/bin/fuzz_%: build/check/obj/tests/fuzz/fuzz_%.o \
+		build/check/obj/tests/fuzz/main.o build/check/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
+
 -include $(wildcard build/check/obj/*/*/*.d)
 
-TEST_PROGRAMS := $(UNIT_TESTS) build/check/bin/mkproc
+TEST_PROGRAMS := $(UNIT_TESTS) $(FUZZ_TARGETS) build/check/bin/mkproc
 test-programs: $(TEST_PROGRAMS)
 .PHONY: test-programs
