@@ -34,3 +34,8 @@ build/check/bin/fuzz_%: build/check/obj/tests/fuzz/fuzz_%.o \
 TEST_PROGRAMS := $(UNIT_TESTS) $(FUZZ_TARGETS) build/check/bin/mkproc
 test-programs: $(TEST_PROGRAMS)
 .PHONY: test-programs
+
+# SUITES= picks suites of tests/run.sh.
+test: all test-programs build/stamps/packages-test
+	@sh tests/run.sh $(SUITES)
+.PHONY: test

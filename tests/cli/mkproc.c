@@ -9,8 +9,8 @@ int main(int argc, char **argv)
 {
 	int dirfd = argc >= 2 ? open(argv[1], O_RDONLY | O_DIRECTORY) : -1;
 
-	if (dirfd < 0 ||
-	    fakeproc_write(dirfd, FAKE_IOMEM, argc > 2 ? strtoull(argv[2], NULL, 0) : 0) < 0) {
+	if (dirfd < 0 || fakeproc_write(dirfd, FAKE_IOMEM,
+					argc > 2 ? strtoull(argv[2], NULL, 0) : 0) < 0) {
 		perror("mkproc");
 		return 5;
 	}

@@ -5,8 +5,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const uint64_t asked[] = { 0, 0x1000, 0x9ffff, 0x100000, 0x4fffff, UINT64_MAX };
-	static struct ranges ranges = { 2, { { 0x1000, 0x9fbff }, { 0x100000, 0x4fffff } } };
+	static const uint64_t asked[] = { 0,	    0x1000,   0x9ffff,
+					  0x100000, 0x4fffff, UINT64_MAX };
+	static struct ranges ranges = { 2,
+					{ { 0x1000, 0x9fbff }, { 0x100000, 0x4fffff } } };
 	static struct kcore kcore;
 	unsigned char buf[4096];
 	struct err err;

@@ -27,7 +27,8 @@ static uint64_t next_random(void)
 
 static void mutate(uint8_t *data, size_t len)
 {
-	static const uint8_t telling[] = { 0, 1, 0x7f, 0x80, 0xff, '\n', ' ', '-', ':', '0' };
+	static const uint8_t telling[] = { 0,	 1,   0x7f, 0x80, 0xff,
+					   '\n', ' ', '-',  ':',  '0' };
 	size_t changes = 1 + next_random() % 8;
 
 	for (size_t i = 0; len && i < changes; i++) {

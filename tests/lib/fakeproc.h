@@ -10,15 +10,15 @@
 
 /* The machine: a range that ends inside a page, one split over two segments, one above
  * 4 GiB; and a nested range of a virtio-mem device. */
-#define FAKE_IOMEM                                                                     \
-	"00000000-00000fff : Reserved\n"                                               \
-	"00001000-0009fbff : System RAM\n"                                             \
-	"0009fc00-0009ffff : Reserved\n"                                               \
-	"00100000-004fffff : System RAM\n"                                             \
-	"  00200000-002fffff : Kernel code\n"                                          \
-	"fee00000-fee00fff : Local APIC\n"                                             \
-	"100000000-1000fffff : System RAM\n"                                           \
-	"200000000-2ffffffff : virtio0\n"                                              \
+#define FAKE_IOMEM                                                                       \
+	"00000000-00000fff : Reserved\n"                                                 \
+	"00001000-0009fbff : System RAM\n"                                               \
+	"0009fc00-0009ffff : Reserved\n"                                                 \
+	"00100000-004fffff : System RAM\n"                                               \
+	"  00200000-002fffff : Kernel code\n"                                            \
+	"fee00000-fee00fff : Local APIC\n"                                               \
+	"100000000-1000fffff : System RAM\n"                                             \
+	"200000000-2ffffffff : virtio0\n"                                                \
 	"  200000000-2000fffff : System RAM (virtio_mem)\n"
 #define FAKE_RAM_BYTES (0x9ec00ull + 0x400000 + 0x100000 + 0x100000)
 #define FAKE_RANGES 4

@@ -72,8 +72,8 @@ static int run(uint64_t cut_bytes, uint8_t digest[SHA256_LEN])
 	    kcore_open(&kcore, dirfd, &ranges, &err) < 0)
 		return -1;
 	progress_start(&progress, "test", 0);
-	if (sink_open(&sink, dirfd, "image", arena, ARENA, lime_image_bytes(&ranges), true,
-		      &err) == 0 &&
+	if (sink_open(&sink, dirfd, "image", arena, ARENA, lime_image_bytes(&ranges),
+		      true, &err) == 0 &&
 	    acquire(&kcore, &ranges, &sink, &gaps, &progress, &never, &err) == 0)
 		rc = sink_finish(&sink, digest, &err);
 	kcore_close(&kcore);
@@ -126,7 +126,8 @@ static void every_byte_is_in_its_place(void)
 	sha256(image, image_len, want);
 	CHECK(memcmp(digest, want, sizeof(want)) == 0);
 	CHECK(gaps.count == 1 && gaps.bytes == FAKE_GAP_BYTES);
-	CHECK(gaps.at[0].range.start == FAKE_GAP_START && gaps.at[0].kind == GAP_UNMAPPED);
+	CHECK(gaps.at[0].range.start == FAKE_GAP_START &&
+	      gaps.at[0].kind == GAP_UNMAPPED);
 	CHECK(faccessat(dirfd, "image.partial", F_OK, 0) < 0);
 	tear_down();
 }
@@ -139,7 +140,8 @@ static void what_the_source_does_not_give_is_a_gap(void)
 	CHECK(run(3 * 4096, digest) == 0);
 	check_image();
 	CHECK(gaps.count == 2 && gaps.bytes == FAKE_GAP_BYTES + 3 * 4096);
-	CHECK(gaps.at[1].range.start == 0x2000fd000 && gaps.at[1].range.end == 0x2000fffff);
+	CHECK(gaps.at[1].range.start == 0x2000fd000 &&
+	      gaps.at[1].range.end == 0x2000fffff);
 	CHECK(gaps.at[1].kind == GAP_UNREADABLE);
 	tear_down();
 }
@@ -189,19 +191,23 @@ static int open_with_header(const Elf64_Ehdr *ehdr, size_t len)
 
 static void a_bad_kcore_is_an_error(void)
 {
-	Elf64_Ehdr ehdr = { .e_ident = ELFMAG, .e_type = ET_CORE,
-			    .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3 };
+	Elf64_Ehdr ehdr = { .e_ident = ELFMAG,
+			    .e_type = ET_CORE,
+			    .e_phentsize = sizeof(Elf64_Phdr),
+			    .e_phnum = 3 };
 
 	set_up();
 	CHECK(open_with_header(&ehdr, 10) < 0 && strstr(err.text, "ends inside"));
 	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && strstr(err.text, "64-bit"));
 	ehdr.e_ident[EI_CLASS] = ELFCLASS64;
 	ehdr.e_phoff = sizeof(ehdr);
-	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && strstr(err.text, "ends inside"));
+	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 &&
+	      strstr(err.text, "ends inside"));
 	ehdr.e_phoff = UINT64_MAX - 8;
 	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && err.kind == ERR_FAILED);
 	ehdr.e_phnum = 0;
-	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 && strstr(err.text, "no segment"));
+	CHECK(open_with_header(&ehdr, sizeof(ehdr)) < 0 &&
+	      strstr(err.text, "no segment"));
 	unlinkat(dirfd, "kcore", 0);
 	CHECK(kcore_open(&kcore, dirfd, &ranges, &err) < 0 && err.kind == ERR_REFUSED);
 	tear_down();

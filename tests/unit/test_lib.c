@@ -12,8 +12,10 @@ static void sha256_known_answers(void)
 	static const struct {
 		const char *text, *hex;
 	} known[] = {
-		{ "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
-		{ "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+		{ "",
+		  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+		{ "abc",
+		  "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
 		{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
 		  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
 	};
@@ -31,7 +33,8 @@ static void sha256_known_answers(void)
 		sha256_update(&ctx, "a", 1);
 	sha256_final(&ctx, digest);
 	sha256_to_hex(digest, hex);
-	CHECK_STR(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	CHECK_STR(hex,
+		  "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 static void hex_is_exact(void)
@@ -50,8 +53,9 @@ static void hex_is_exact(void)
 
 static void sums_names_survive(void)
 {
-	static const char *const names[] = { "plain", "with blank", " leading", "*star",
-					     "new\nline", "back\\slash", "cr\rhere", "\\n" };
+	static const char *const names[] = { "plain",	 "with blank", " leading",
+					     "*star",	 "new\nline",  "back\\slash",
+					     "cr\rhere", "\\n" };
 	static char line[SUMS_LINE_MAX];
 	static struct sums_entry entry;
 	uint8_t digest[SHA256_LEN] = { 1, 2, 3 };
@@ -71,8 +75,8 @@ static void sums_names_survive(void)
 
 static void sums_reads_what_sha256sum_writes(void)
 {
-	static const char text[] = ZERO64 "  a\n\n" ZERO64 " *b\n\\" ZERO64 "  c\\nd\n" ZERO64
-				   "  last";
+	static const char text[] =
+		ZERO64 "  a\n\n" ZERO64 " *b\n\\" ZERO64 "  c\\nd\n" ZERO64 "  last";
 	static struct sums_entry entry;
 	size_t pos = 0, number = 0;
 	struct err err = { 0 };
@@ -87,9 +91,14 @@ static void sums_reads_what_sha256sum_writes(void)
 
 static void sums_refuses_other_lines(void)
 {
-	static const char *const bad[] = { "hello", ZERO64, ZERO64 "  ", ZERO64 " a",
-					   ZERO64 "\t a", "\\" ZERO64 "  a\\x", "\\" ZERO64
-					   "  a\\", "0" ZERO64 "  a" };
+	static const char *const bad[] = { "hello",
+					   ZERO64,
+					   ZERO64 "  ",
+					   ZERO64 " a",
+					   ZERO64 "\t a",
+					   "\\" ZERO64 "  a\\x",
+					   "\\" ZERO64 "  a\\",
+					   "0" ZERO64 "  a" };
 	static struct sums_entry entry;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -142,15 +151,17 @@ static void json_goes_round(void)
 	json_add_bool(doc, json_root(doc), "yes", true);
 	json_add_u64(doc, json_add_object(doc, list, NULL), "n", 1);
 	text = json_text(doc, false, &len, &err);
-	CHECK_STR(text, "{\"list\":[{\"n\":1}],\"name\":\"a\\\"b\\n\\u0001\xef\xbf\xbd\xc3\xa4"
-			"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\",\"big\":18446744073709551615,"
-			"\"yes\":true}");
+	CHECK_STR(text,
+		  "{\"list\":[{\"n\":1}],\"name\":\"a\\\"b\\n\\u0001\xef\xbf\xbd\xc3\xa4"
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\",\"big\":18446744073709551615,"
+		  "\"yes\":true}");
 	read = json_parse(text, len, &err);
 	CHECK(read != NULL);
 	top = json_top(read);
 	CHECK(json_u64(json_get(top, "big"), &value) && value == UINT64_MAX);
 	CHECK(json_len(json_get(top, "list")) == 1 && json_true(json_get(top, "yes")));
-	CHECK(!json_u64(json_get(top, "name"), &value) && !json_str(json_get(top, "none")));
+	CHECK(!json_u64(json_get(top, "name"), &value) &&
+	      !json_str(json_get(top, "none")));
 	json_read_free(read);
 	free(text);
 	json_free(doc);

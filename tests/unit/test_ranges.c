@@ -32,7 +32,8 @@ static int read_iomem(const char *text, size_t len)
 
 static void ends_are_inclusive(void)
 {
-	CHECK(READ("00001000-0009fbff : System RAM\n00100000-3fffffff : System RAM\n") == 0);
+	CHECK(READ("00001000-0009fbff : System RAM\n00100000-3fffffff : System RAM\n") ==
+	      0);
 	CHECK(ranges.count == 2);
 	CHECK(ranges.at[0].start == 0x1000 && ranges.at[0].end == 0x9fbff);
 	CHECK(ranges_bytes(&ranges) == 0x9ec00 + 0x3ff00000);
@@ -94,8 +95,8 @@ static void long_input_is_bounded(void)
 	char *text = malloc(lines * line + 1);
 
 	for (size_t i = 0; i < lines; i++)
-		snprintf(text + i * line, line + 1, "%08zx000-%08zxfff : System RAM\n", 2 * i + 1,
-			 2 * i + 1);
+		snprintf(text + i * line, line + 1, "%08zx000-%08zxfff : System RAM\n",
+			 2 * i + 1, 2 * i + 1);
 	CHECK(read_iomem(text, RANGES_MAX * line) == 0);
 	CHECK(ranges.count == RANGES_MAX);
 	CHECK(read_iomem(text, lines * line) < 0);

@@ -120,7 +120,8 @@ static int make_evidence_dir(const struct options *opt, char *path, size_t size,
 		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
 		snprintf(path, size, "%s/%s", opt->instance, stamp);
 		if (mkdirat(topfd, path, 0700) == 0)
-			fd = openat(topfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			fd = openat(topfd, path,
+				    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		else if (errno == EEXIST)
 			continue;
 		if (fd < 0) {
@@ -157,14 +158,15 @@ static int write_image(int dirfd, const char *name, struct err *err)
 	struct progress progress;
 	int rc;
 
-	if (sink_open(&capture.sink, dirfd, name, arena, sizeof(arena), bytes, true, err) < 0)
+	if (sink_open(&capture.sink, dirfd, name, arena, sizeof(arena), bytes, true,
+		      err) < 0)
 		return -1;
 	if (!capture.sink.direct)
 		fprintf(stderr, "capture: warning: this file system has no O_DIRECT: "
 				"the image passes through the page cache\n");
 	progress_start(&progress, "capture", bytes);
-	rc = acquire(&capture.kcore, &capture.ranges, &capture.sink, &capture.gaps, &progress,
-		     &interrupted, err);
+	rc = acquire(&capture.kcore, &capture.ranges, &capture.sink, &capture.gaps,
+		     &progress, &interrupted, err);
 	if (rc == 0)
 		rc = sink_finish(&capture.sink, capture.digest, err);
 	progress_end(&progress);
@@ -202,7 +204,8 @@ static const char *gap_reason(const struct gap *gap)
 	return gap->errnum ? strerror(gap->errnum) : "the source gave nothing";
 }
 
-/* The list in the JSON line is short: an SSM step's output is cut at 24,000 characters. */
+/* The list in the JSON line is short: an SSM step's output is cut at 24,000 characters.
+ */
 #define GAPS_SHOWN 32
 
 static int print_json(struct err *err)
@@ -251,7 +254,8 @@ static void print_gaps(void)
 			gap->range.start, gap->range.end, gap_reason(gap));
 	}
 	if (capture.gaps.unlisted)
-		fprintf(stderr, "capture: %" PRIu64 " more gaps\n", capture.gaps.unlisted);
+		fprintf(stderr, "capture: %" PRIu64 " more gaps\n",
+			capture.gaps.unlisted);
 }
 
 /* Where the image goes: a directory's descriptor and the names. Returns -1 on failure. */
@@ -275,7 +279,8 @@ static int open_destination(const struct options *opt, char *path, size_t size,
 	*name = basename(copy_base);
 	snprintf(path, size, "%s", opt->output);
 	fd = open(dirname(copy_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(err, errno, "opening the directory of %s", opt->output) : fd;
+	return fd < 0 ? err_sys(err, errno, "opening the directory of %s", opt->output)
+		      : fd;
 }
 
 static int run(const struct options *opt, struct err *err)

@@ -103,7 +103,8 @@ static int write_list(const char *path, const struct text *text, struct err *err
 	if (dirfd < 0)
 		err_sys(err, errno, "opening the directory of %s", path);
 	else
-		rc = sink_write_file(dirfd, basename(copy_base), text->data, text->len, err);
+		rc = sink_write_file(dirfd, basename(copy_base), text->data, text->len,
+				     err);
 out:
 	io_close(&dirfd);
 	free(copy_dir);
@@ -129,7 +130,8 @@ static int do_hash(const struct options *opt, char **files, int count)
 		size_t len;
 
 		if (strlen(files[i]) >= PATH_MAX)
-			err_set(&err, ERR_USAGE, "a name is longer than %d bytes", PATH_MAX - 1);
+			err_set(&err, ERR_USAGE, "a name is longer than %d bytes",
+				PATH_MAX - 1);
 		else if (hash_file(files[i], digest, &err) == 0) {
 			len = sums_format(digest, files[i], line);
 			if (!opt->output)
@@ -158,7 +160,8 @@ static void check_entry(int dirfd, const struct sums_entry *entry, bool quiet,
 	struct err err = { 0 };
 	int fd, rc;
 
-	if (faccessat(dirfd, entry->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
+	if (faccessat(dirfd, entry->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    errno == ENOENT) {
 		err_set(&err, ERR_NO, "%s: missing", entry->name);
 		err_report(&err, "hash");
 		tally->differ++;
@@ -212,7 +215,8 @@ static int do_check(const struct options *opt)
 	fd = io_open_direct(AT_FDCWD, opt->check, true, &err);
 	if (fd < 0)
 		goto out;
-	if (!copy || (dirfd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+	if (!copy ||
+	    (dirfd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
 		err_sys(&err, errno, "opening the directory of %s", opt->check);
 		goto out;
 	}
@@ -248,7 +252,8 @@ static int do_volume(const struct options *opt)
 						  .arch = uts.machine },
 			 &files, &err) < 0)
 		return err_report(&err, "hash");
-	printf("%s: device, mount and %zu files of %s OK\n", opt->volume, files, uts.machine);
+	printf("%s: device, mount and %zu files of %s OK\n", opt->volume, files,
+	       uts.machine);
 	return 0;
 }
 
@@ -287,7 +292,8 @@ static int parse(int argc, char **argv, struct options *opt)
 			bad = cli_set_once("hash", &opt->volume, "volume");
 			break;
 		case OPT_MANIFEST:
-			bad = cli_set_once("hash", &opt->manifest_sha256, "manifest-sha256");
+			bad = cli_set_once("hash", &opt->manifest_sha256,
+					   "manifest-sha256");
 			break;
 		case OPT_SERIAL:
 			bad = cli_set_once("hash", &opt->serial, "serial");

@@ -24,7 +24,8 @@ static void add_gap(struct gaps *gaps, uint64_t start, uint64_t len, enum gap_ki
 	}
 }
 
-/* The rest of the page that phys stands in: the smallest piece that is given up at once. */
+/* The rest of the page that phys stands in: the smallest piece that is given up at once.
+ */
 static size_t to_page_end(uint64_t phys, size_t len)
 {
 	size_t rest = PAGE - (size_t)(phys % PAGE);
@@ -33,12 +34,12 @@ static size_t to_page_end(uint64_t phys, size_t len)
 }
 
 /*
- * Fills buf with len bytes from phys on. Asks for all that is left; where the kernel gives
- * nothing, for the one page (a single unreadable page makes some kernels refuse the whole
- * request: 6.1.116+, 6.6.57+, 6.12); what it still refuses is a gap.
+ * Fills buf with len bytes from phys on. Asks for all that is left; where the kernel
+ * gives nothing, for the one page (a single unreadable page makes some kernels refuse the
+ * whole request: 6.1.116+, 6.6.57+, 6.12); what it still refuses is a gap.
  */
-static void fill(const struct kcore *source, uint64_t phys, unsigned char *buf, size_t len,
-		 struct gaps *gaps)
+static void fill(const struct kcore *source, uint64_t phys, unsigned char *buf,
+		 size_t len, struct gaps *gaps)
 {
 	size_t ask = len;
 
@@ -63,7 +64,8 @@ static void fill(const struct kcore *source, uint64_t phys, unsigned char *buf, 
 			int errnum = n < 0 ? errno : 0;
 
 			memset(buf, 0, take);
-			add_gap(gaps, phys, take, hole ? GAP_UNMAPPED : GAP_UNREADABLE, errnum);
+			add_gap(gaps, phys, take, hole ? GAP_UNMAPPED : GAP_UNREADABLE,
+				errnum);
 			ask = len;
 		}
 		phys += take;
@@ -109,8 +111,8 @@ int acquire(const struct kcore *source, const struct ranges *ranges, struct sink
 	gaps->bytes = 0;
 	gaps->unlisted = 0;
 	for (size_t i = 0; i < ranges->count; i++)
-		if (acquire_range(source, &ranges->at[i], sink, gaps, progress, interrupted,
-				  err) < 0)
+		if (acquire_range(source, &ranges->at[i], sink, gaps, progress,
+				  interrupted, err) < 0)
 			return -1;
 	return 0;
 }

@@ -19,7 +19,8 @@ ssize_t io_pread(int fd, void *buf, size_t len, uint64_t off)
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = pread(fd, (char *)buf + done, len - done, (off_t)(off + done));
+		ssize_t n =
+			pread(fd, (char *)buf + done, len - done, (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -78,7 +79,8 @@ int io_read_text(int dirfd, const char *path, char *buf, size_t size, size_t *le
 	}
 	close(fd);
 	if (len == size)
-		return err_set(err, ERR_FAILED, "%s is larger than %zu bytes", path, size - 1);
+		return err_set(err, ERR_FAILED, "%s is larger than %zu bytes", path,
+			       size - 1);
 	buf[len] = '\0';
 	if (len_bytes)
 		*len_bytes = len;
@@ -88,7 +90,8 @@ int io_read_text(int dirfd, const char *path, char *buf, size_t size, size_t *le
 int io_open_direct(int dirfd, const char *path, bool follow, struct err *err)
 {
 	/* O_NONBLOCK: a FIFO in the place of the file must not hold us for ever. */
-	int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW);
+	int flags =
+		O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW);
 	struct stat st;
 	int fd = openat(dirfd, path, flags | O_DIRECT);
 
@@ -164,7 +167,8 @@ int io_mkdir(int dirfd, const char *path, mode_t mode, struct err *err)
 
 int io_close_stdout(struct err *err)
 {
-	if (fflush(stdout) != 0 || ferror(stdout) || (fclose(stdout) != 0 && errno != EBADF))
+	if (fflush(stdout) != 0 || ferror(stdout) ||
+	    (fclose(stdout) != 0 && errno != EBADF))
 		return err_sys(err, errno, "writing to standard output");
 	return 0;
 }

@@ -12,7 +12,8 @@
 
 #include "toolkit/lib/err.h"
 
-/* Offset, length and address alignment that O_DIRECT accepts on every disk of interest. */
+/* Offset, length and address alignment that O_DIRECT accepts on every disk of interest.
+ */
 #define IO_BLOCK 4096
 
 /* A good size for one bulk read or write. */
@@ -32,8 +33,8 @@ int io_pwrite(int fd, const void *buf, size_t len, uint64_t off);
 
 /*
  * Reads a small text file whole and ends it with a NUL. Works on /proc and /sys, whose
- * files have no length. A file that does not fit in size - 1 bytes is an error, never cut.
- * *len_bytes may be NULL.
+ * files have no length. A file that does not fit in size - 1 bytes is an error, never
+ * cut. *len_bytes may be NULL.
  */
 int io_read_text(int dirfd, const char *path, char *buf, size_t size, size_t *len_bytes,
 		 struct err *err);
@@ -46,8 +47,9 @@ int io_read_text(int dirfd, const char *path, char *buf, size_t size, size_t *le
 int io_open_direct(int dirfd, const char *path, bool follow, struct err *err);
 
 /*
- * Reads a file opened by io_open_direct() into memory, ended by a NUL that is not counted;
- * the caller frees it. A file larger than max_bytes is an error. Returns NULL on failure.
+ * Reads a file opened by io_open_direct() into memory, ended by a NUL that is not
+ * counted; the caller frees it. A file larger than max_bytes is an error. Returns NULL on
+ * failure.
  */
 char *io_read_direct(int fd, size_t max_bytes, size_t *len_bytes, struct err *err);
 

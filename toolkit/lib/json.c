@@ -46,8 +46,9 @@ struct json_node *json_root(struct json *doc)
 static struct json_node *add(struct json *doc, struct json_node *in, const char *key,
 			     yyjson_mut_val *value)
 {
-	bool done = key ? yyjson_mut_obj_add(mut(in), yyjson_mut_strcpy(doc->doc, key), value)
-			: yyjson_mut_arr_append(mut(in), value);
+	bool done =
+		key ? yyjson_mut_obj_add(mut(in), yyjson_mut_strcpy(doc->doc, key), value)
+		    : yyjson_mut_arr_append(mut(in), value);
 
 	if (!done)
 		doc->failed = true;
@@ -67,8 +68,12 @@ struct json_node *json_add_array(struct json *doc, struct json_node *in, const c
 /* Length of the well-formed UTF-8 sequence at s, 0 when there is none (RFC 3629). */
 static size_t utf8_len(const unsigned char *s)
 {
-	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf5 ? 4 : 0;
+	size_t len = s[0] < 0x80   ? 1
+		     : s[0] < 0xc2 ? 0
+		     : s[0] < 0xe0 ? 2
+		     : s[0] < 0xf0 ? 3
+		     : s[0] < 0xf5 ? 4
+				   : 0;
 
 	for (size_t i = 1; i < len; i++)
 		if ((s[i] & 0xc0) != 0x80)

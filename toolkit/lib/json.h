@@ -22,7 +22,8 @@ struct json_node;
 struct json *json_new(void);
 void json_free(struct json *doc);
 struct json_node *json_root(struct json *doc);
-struct json_node *json_add_object(struct json *doc, struct json_node *in, const char *key);
+struct json_node *json_add_object(struct json *doc, struct json_node *in,
+				  const char *key);
 struct json_node *json_add_array(struct json *doc, struct json_node *in, const char *key);
 void json_add_str(struct json *doc, struct json_node *in, const char *key,
 		  const char *value);

@@ -34,7 +34,8 @@ static uint64_t covered(const struct load *load, const struct ranges *ranges)
 	return sum;
 }
 
-/* Reads program header number i; returns 1 for a PT_LOAD that may be direct map, else 0. */
+/* Reads program header number i; returns 1 for a PT_LOAD that may be direct map, else 0.
+ */
 static int read_load(int fd, const Elf64_Ehdr *ehdr, size_t i, uint64_t ram_end,
 		     struct load *load, struct err *err)
 {
@@ -72,7 +73,8 @@ static int check_header(const Elf64_Ehdr *ehdr, struct err *err)
 static int direct_map_base(int fd, const Elf64_Ehdr *ehdr, const struct ranges *ranges,
 			   uint64_t ram_end, uint64_t *base, struct err *err)
 {
-	/* Few bases exist (direct map, text, modules, vmemmap); a core with more is odd. */
+	/* Few bases exist (direct map, text, modules, vmemmap); a core with more is odd.
+	 */
 	struct {
 		uint64_t base, bytes;
 	} seen[64];
@@ -90,7 +92,8 @@ static int direct_map_base(int fd, const Elf64_Ehdr *ehdr, const struct ranges *
 		while (k < count && seen[k].base != load.base)
 			k++;
 		if (k == sizeof(seen) / sizeof(seen[0]))
-			return err_set(err, ERR_FAILED, "kcore has too many address bases");
+			return err_set(err, ERR_FAILED,
+				       "kcore has too many address bases");
 		if (k == count) {
 			seen[k].base = load.base;
 			seen[k].bytes = 0;
@@ -101,7 +104,8 @@ static int direct_map_base(int fd, const Elf64_Ehdr *ehdr, const struct ranges *
 			best = k;
 	}
 	if (!count || !seen[best].bytes)
-		return err_set(err, ERR_FAILED, "kcore has no segment of physical memory");
+		return err_set(err, ERR_FAILED,
+			       "kcore has no segment of physical memory");
 	*base = seen[best].base;
 	return 0;
 }
@@ -121,7 +125,8 @@ static int take_segments(struct kcore *kcore, const Elf64_Ehdr *ehdr, uint64_t r
 			return err_set(err, ERR_FAILED, "kcore has more than %d segments",
 				       RANGES_MAX);
 		kcore->at[kcore->count++] =
-			(struct kcore_segment){ load.phys, load.len_bytes, load.file_off };
+			(struct kcore_segment){ load.phys, load.len_bytes,
+						load.file_off };
 	}
 	return 0;
 }
@@ -146,7 +151,8 @@ int kcore_open(struct kcore *kcore, int proc_dirfd, const struct ranges *ranges,
 	else if (n != sizeof(ehdr))
 		err_set(err, ERR_FAILED, "kcore ends inside its header");
 	else if (check_header(&ehdr, err) == 0 &&
-		 direct_map_base(kcore->fd, &ehdr, ranges, ram_end | 0xfff, &base, err) == 0 &&
+		 direct_map_base(kcore->fd, &ehdr, ranges, ram_end | 0xfff, &base, err) ==
+			 0 &&
 		 take_segments(kcore, &ehdr, ram_end | 0xfff, base, err) == 0)
 		return 0;
 	kcore_close(kcore);

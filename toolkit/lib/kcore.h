@@ -14,7 +14,7 @@
 #include "toolkit/lib/ranges.h"
 
 struct kcore_segment {
-	uint64_t phys;	   /* first byte's physical address */
+	uint64_t phys; /* first byte's physical address */
 	uint64_t len_bytes;
 	uint64_t file_off; /* where that byte stands in the file */
 };
@@ -28,8 +28,9 @@ struct kcore {
 /*
  * Opens DIR/kcore and finds the segments of the direct map: those whose virtual and
  * physical addresses differ by the one amount that covers most of ranges (the segments of
- * kernel text, vmalloc and vmemmap differ by others, and carry 0 or -1 as physical address
- * on many kernels). ERR_REFUSED when the kernel has no kcore or does not let us open it.
+ * kernel text, vmalloc and vmemmap differ by others, and carry 0 or -1 as physical
+ * address on many kernels). ERR_REFUSED when the kernel has no kcore or does not let us
+ * open it.
  */
 int kcore_open(struct kcore *kcore, int proc_dirfd, const struct ranges *ranges,
 	       struct err *err);

@@ -45,7 +45,8 @@ static bool take_hex(const char **text, uint64_t *value)
 	return digits > 0 && digits <= 16;
 }
 
-/* "System RAM", and "System RAM (virtio_mem)", "System RAM (kmem)" of hot-plugged memory. */
+/* "System RAM", and "System RAM (virtio_mem)", "System RAM (kmem)" of hot-plugged memory.
+ */
 static bool is_system_ram(const char *name)
 {
 	size_t len = strlen("System RAM");
@@ -72,14 +73,16 @@ static int add(struct ranges *ranges, const struct range *range, struct err *err
 }
 
 /* One line, without its newline: "  00100000-3fffffff : System RAM". */
-static int take_line(struct ranges *ranges, const char *line, bool *hidden, struct err *err)
+static int take_line(struct ranges *ranges, const char *line, bool *hidden,
+		     struct err *err)
 {
 	const char *p = line + strspn(line, " ");
 	struct range range;
 
 	if (!take_hex(&p, &range.start) || *p++ != '-' || !take_hex(&p, &range.end) ||
 	    strncmp(p, " : ", 3) != 0)
-		return err_set(err, ERR_FAILED, "iomem: a line is not \"start-end : name\"");
+		return err_set(err, ERR_FAILED,
+			       "iomem: a line is not \"start-end : name\"");
 	if (!is_system_ram(p + 3))
 		return 0;
 	if (range.end == 0) {
@@ -152,8 +155,9 @@ int ranges_read_iomem(int proc_dirfd, struct ranges *ranges, struct err *err)
 	if (rc < 0)
 		return -1;
 	if (hidden)
-		return err_set(err, ERR_REFUSED,
-			       "the kernel hides the addresses of iomem: CAP_SYS_ADMIN is needed");
+		return err_set(
+			err, ERR_REFUSED,
+			"the kernel hides the addresses of iomem: CAP_SYS_ADMIN is needed");
 	if (!ranges->count)
 		return err_set(err, ERR_FAILED, "iomem lists no System RAM");
 	return 0;

@@ -21,7 +21,8 @@ static int reserve(struct sink *sink, uint64_t expected_bytes, struct err *err)
 
 	if (!expected_bytes)
 		return 0;
-	/* The size stays what was written: a file that was cut off must not look whole. */
+	/* The size stays what was written: a file that was cut off must not look whole.
+	 */
 	if (fallocate(sink->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)expected_bytes) == 0)
 		return 0;
 	if (errno == EOPNOTSUPP)
@@ -155,9 +156,11 @@ int sink_write_file(int dirfd, const char *name, const void *data, size_t len_by
 	static _Alignas(IO_BLOCK) unsigned char arena[4 * IO_BLOCK];
 	struct sink sink;
 
-	if (sink_open(&sink, dirfd, name, arena, sizeof(arena), len_bytes, false, err) < 0)
+	if (sink_open(&sink, dirfd, name, arena, sizeof(arena), len_bytes, false, err) <
+	    0)
 		return -1;
-	if (sink_put(&sink, data, len_bytes, err) == 0 && sink_finish(&sink, NULL, err) == 0)
+	if (sink_put(&sink, data, len_bytes, err) == 0 &&
+	    sink_finish(&sink, NULL, err) == 0)
 		return 0;
 	sink_abandon(&sink);
 	return -1;

@@ -29,9 +29,10 @@ struct sink {
 };
 
 /*
- * Creates NAME.partial (an old one is replaced; an existing NAME is an error) and reserves
- * expected_bytes on the disk, so that a volume which is too small is refused before the
- * first byte: ERR_FAILED, with both figures in the sentence. 0 reserves nothing.
+ * Creates NAME.partial (an old one is replaced; an existing NAME is an error) and
+ * reserves expected_bytes on the disk, so that a volume which is too small is refused
+ * before the first byte: ERR_FAILED, with both figures in the sentence. 0 reserves
+ * nothing.
  */
 int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *arena,
 	      size_t arena_bytes, uint64_t expected_bytes, bool hashing, struct err *err);

@@ -97,7 +97,8 @@ int sums_next(const char *text, size_t len_bytes, size_t *pos, size_t *line_numb
 			continue;
 		if (!parse_line(line, len, entry))
 			return err_set(err, ERR_FAILED,
-				       "line %zu is not a SHA-256 checksum line", *line_number);
+				       "line %zu is not a SHA-256 checksum line",
+				       *line_number);
 		return 1;
 	}
 	return 0;
@@ -121,8 +122,8 @@ int sums_hash_fd(int fd, uint8_t digest[SHA256_LEN], struct err *err)
 				       (unsigned long long)off);
 		sha256_update(&ctx, buf, (size_t)n);
 		off += (uint64_t)n;
-		/* Of O_DIRECT a ragged read is the end, and some kernels (4.14) refuse the
-		 * unaligned one that would follow. */
+		/* Of O_DIRECT a ragged read is the end, and some kernels (4.14) refuse
+		 * the unaligned one that would follow. */
 	} while (n != 0 && !(direct && n > 0 && n % IO_BLOCK));
 	sha256_final(&ctx, digest);
 	return 0;

@@ -76,7 +76,8 @@ static int check_superblock(const char *path, dev_t dev, struct err *err)
 		return err_sys(err, errno, "opening %s", path);
 	if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode) || st.st_rdev != dev) {
 		io_close(&fd);
-		return err_set(err, ERR_FAILED, "%s is not the disk that is mounted", path);
+		return err_set(err, ERR_FAILED, "%s is not the disk that is mounted",
+			       path);
 	}
 	n = io_pread(fd, block, sizeof(block), 0);
 	io_close(&fd);
@@ -105,8 +106,8 @@ static int check_serial(dev_t dev, const char *serial, struct err *err)
 		text[strcspn(text, " \n")] = '\0';
 		if (strcmp(text, serial) == 0)
 			return 0;
-		return err_set(err, ERR_FAILED, "the mounted disk has another serial (%s)",
-			       text);
+		return err_set(err, ERR_FAILED,
+			       "the mounted disk has another serial (%s)", text);
 	}
 	return err_prefix(err, "the mounted disk shows no serial");
 }
@@ -146,8 +147,8 @@ static int check_file(int dirfd, const struct sums_entry *entry, struct err *err
 	return 0;
 }
 
-static int check_files(int dirfd, const char *manifest, size_t len_bytes, const char *arch,
-		       size_t *files, struct err *err)
+static int check_files(int dirfd, const char *manifest, size_t len_bytes,
+		       const char *arch, size_t *files, struct err *err)
 {
 	static struct sums_entry entry;
 	size_t pos = 0, line = 0;
@@ -179,7 +180,8 @@ static int check_manifest(int dirfd, const struct volume_expect *expect, size_t 
 	int fd, rc;
 
 	if (!sha256_from_hex(expect->manifest_sha256, want))
-		return err_set(err, ERR_USAGE, "the manifest's hash is not 64 hex digits");
+		return err_set(err, ERR_USAGE,
+			       "the manifest's hash is not 64 hex digits");
 	fd = io_open_direct(dirfd, "MANIFEST", false, err);
 	if (fd < 0)
 		return -1;
@@ -205,7 +207,8 @@ int volume_check(const char *dir, const struct volume_expect *expect, size_t *fi
 
 	if (dirfd < 0)
 		return err_sys(err, errno, "opening %s", dir);
-	if (check_mount(dirfd, err) == 0 && check_device(dirfd, expect->serial, err) == 0 &&
+	if (check_mount(dirfd, err) == 0 &&
+	    check_device(dirfd, expect->serial, err) == 0 &&
 	    check_manifest(dirfd, expect, files, err) == 0)
 		rc = 0;
 	else

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Runs test suites and counts: run.sh [SUITE...], all of them by default. A test prints one
+# line for each thing it tests, "ok NAME", "FAIL NAME" or "skip NAME: reason", everything
+# else is detail. A program that ends badly without a FAIL line is a failure of its own,
+# one that takes too long "never finished": a failure too, but said as what it is.
+# The last line is "N passed, N failed, N skipped". Exit: 0 none failed; 1 otherwise.
+set -eu
+cd "$(dirname "$0")/.."
+log=build/check/run
+mkdir -p "$log"
+passed=0 failed=0 skipped=0
+expected_skips=tests/expected-skips
+
+# Arguments: name, limit in seconds, command... Runs it, shows and counts its lines.
+run() {
+	name=$1 limit=$2
+	shift 2
+	out=$log/$(echo "$name" | tr ' /' '__').log
+	echo "== $name"
+	start=$(date +%s)
+	rc=0
+	timeout -k 10 "$limit" "$@" > "$out" 2>&1 || rc=$?
+	grep -E '^(FAIL|skip) ' "$out" || :
+	ok=$(grep -c '^ok ' "$out" || :)
+	bad=$(grep -c '^FAIL ' "$out" || :)
+	skip=$(grep -c '^skip ' "$out" || :)
+	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
+		echo "FAIL $name: never finished in $limit s"
+		bad=$((bad + 1))
+	elif [ "$rc" -eq 77 ] && [ "$skip" -eq 0 ]; then
+		echo "skip $name: $(tail -n 1 "$out")"
+		echo "skip $name" >> "$out"
+		skip=1
+	elif [ "$rc" -ne 0 ] && [ "$rc" -ne 77 ] && [ "$bad" -eq 0 ]; then
+		echo "FAIL $name: exit code $rc"
+		bad=1
+	elif [ $((ok + bad + skip)) -eq 0 ]; then
+		# A target that only has to survive says so by its exit code.
+		ok=1
+	fi
+	# A skip that is not on the list is a failure: a green run that skipped proves nothing.
+	unexpected=$(sed -n 's/^skip \([^:]*\).*/\1/p' "$out" |
+		grep -cvxFf "$expected_skips" || :)
+	if [ "$unexpected" -gt 0 ]; then
+		echo "FAIL $name: $unexpected skips that $expected_skips does not list"
+		bad=$((bad + unexpected))
+		skip=$((skip - unexpected))
+	fi
+	[ "$bad" -eq 0 ] || tail -n 60 "$out" | sed 's/^/    /'
+	echo "   $ok passed, $bad failed, $skip skipped ($(($(date +%s) - start)) s)"
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+unit() {
+	for test in build/check/bin/test_*; do
+		run "unit ${test##*/test_}" 120 "$test"
+	done
+}
+
+fuzz() {
+	for target in tests/fuzz/fuzz_*.c; do
+		target=${target##*/fuzz_}
+		target=${target%.c}
+		run "fuzz $target" 300 "build/check/bin/fuzz_$target" "tests/fuzz/corpus/$target"
+	done
+}
+
+# The suites, in the order in which a failure is cheapest to see.
+source() { run source 300 sh tests/source/run.sh; }
+cli() { run cli 300 sh tests/cli/run.sh; }
+binaries() { run binaries 120 sh tests/binaries/run.sh; }
+documents() { run documents 300 sh tests/ssm-docs/run.sh; }
+scripts() { run scripts 600 sh tests/scripts/run.sh; }
+kmods() { run kmods 900 sh tests/kmods/run.sh; }
+image() { run image 900 sh tests/image/run.sh; }
+vm() {
+	for test in tests/vm/test-*.sh; do
+		run "vm $(basename "$test" .sh | sed 's/^test-//')" 1500 sh "$test"
+	done
+}
+reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
+
+[ $# -gt 0 ] || set -- source unit fuzz cli binaries documents scripts kmods image vm reproducible
+for suite; do
+	case $suite in
+	source | unit | fuzz | cli | binaries | documents | scripts | kmods | image | vm | \
+		reproducible) "$suite" ;;
+	*)
+		echo "run: unknown suite $suite" >&2
+		exit 2
+		;;
+	esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
