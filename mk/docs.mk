@@ -1,0 +1,12 @@
+# The Command documents: generated from the scripts, bound to this image by the hash of
+# its MANIFEST.
+
+DOCUMENTS := $(foreach name,Mount Capture Unmount,out/documents/FVol-$(name).json)
+
+$(DOCUMENTS) out/documents/SHA256SUMS &: out/MANIFEST $(wildcard mount-scripts/*.sh) \
+		$(wildcard ssm-docs/*) | build/stamps/packages-build
+	@echo "  DOCS    out/documents"
+	@sh ssm-docs/generate.sh --manifest-sha256 "$$(sha256sum < out/MANIFEST | cut -c 1-64)" \
+		--out out/documents
+
+all: $(DOCUMENTS)

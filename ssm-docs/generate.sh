@@ -1,0 +1,139 @@
+#!/bin/sh
+# Writes the three Command documents: generate.sh --manifest-sha256 HEX --out DIR.
+#
+# A document has no logic of its own: it is a script of mount-scripts, line by line, under
+# a header that sets its arguments. So what was tested as a script is what the agent runs,
+# and whoever reads a document can compare it with the file on the volume. The same input
+# gives the same bytes. DIR/SHA256SUMS holds the DocumentHash values for SendCommand.
+#
+# Exit codes: 0 written and linted, 1 the linter refuses a document, 2 usage, 5 failed.
+set -eu
+LC_ALL=C
+export LC_ALL
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+SCRIPTS=$HERE/../mount-scripts
+HEX='' OUT=''
+
+# Arguments: exit code, sentence. Returns: never.
+die() {
+	printf 'generate: %s\n' "$2" >&2
+	exit "$1"
+}
+
+# Arguments: those of the script. Returns: 0 with HEX and OUT set, or not at all.
+read_options() {
+	while [ "$#" -gt 0 ]; do
+		case $1 in
+		-h | --help)
+			echo 'Usage: generate.sh --manifest-sha256 HEX --out DIR'
+			exit 0
+			;;
+		--manifest-sha256 | --out) ;;
+		*) die 2 "unknown argument '$1'; see --help" ;;
+		esac
+		[ "$#" -ge 2 ] || die 2 "$1 needs a value; see --help"
+		case $1 in
+		--manifest-sha256)
+			[ -z "$HEX" ] || die 2 "$1 is given twice; see --help"
+			HEX=$2
+			;;
+		--out)
+			[ -z "$OUT" ] || die 2 "$1 is given twice; see --help"
+			OUT=$2
+			;;
+		esac
+		shift 2
+	done
+	case $HEX in
+	*[!0-9a-f]*) die 2 '--manifest-sha256 takes 64 hex digits; see --help' ;;
+	esac
+	[ "${#HEX}" -eq 64 ] || die 2 '--manifest-sha256 HEX is required; see --help'
+	[ -n "$OUT" ] || die 2 '--out DIR is required; see --help'
+}
+
+# The agent changes the text of a step before it runs: it makes one dollar of two and
+# replaces what stands in double braces. A script must hold nothing of that kind.
+# Arguments: name of a script. Returns: 0, or not at all.
+need_plain_text() {
+	file=$SCRIPTS/$1.sh
+	[ -r "$file" ] || die 5 "cannot read $file"
+	[ "$(head -n 1 "$file")" = '#!/bin/sh' ] ||
+		die 5 "$file does not begin with #!/bin/sh"
+	[ -z "$(tail -c 1 "$file")" ] || die 5 "$file does not end with a newline"
+	# shellcheck disable=SC2016 # the dollars are meant
+	if grep -nE '\$\$|\{\{|\}\}' "$file" >&2; then
+		die 5 "$file holds what the agent would rewrite"
+	fi
+	# Other bytes could be escaped in more than one way.
+	if tr -d '\t\n -~' < "$file" | grep -q .; then
+		die 5 "$file holds bytes that are not printable ASCII"
+	fi
+}
+
+# Arguments: document, script, step, timeout in seconds, arguments of the script,
+# description, JSON object of parameters. Returns: 0 with OUT/DOCUMENT.json written, or
+# not at all.
+write_document() {
+	need_plain_text "$2"
+	jq -n --tab --rawfile script "$SCRIPTS/$2.sh" --arg name "$2" --arg step "$3" \
+		--argjson timeout "$4" --arg arguments "$5" --arg description "$6" \
+		--argjson parameters "$7" '
+		($script | rtrimstr("\n") | split("\n")) as $lines
+		# The opening comment stays on top, where shellcheck looks for directives.
+		| ($lines | map(startswith("#")) | index(false)) as $top
+		| {
+			schemaVersion: "2.2",
+			description: $description
+		}
+		+ (if $parameters == {} then {} else {parameters: $parameters} end)
+		+ {
+			mainSteps: [{
+				action: "aws:runShellScript",
+				name: $step,
+				precondition: {StringEquals: ["platformType", "Linux"]},
+				inputs: {
+					timeoutSeconds: $timeout,
+					runCommand: ($lines[:$top] + [
+						"",
+						"# The arguments of scripts/\($name).sh",
+						("set -- \($arguments)" | rtrimstr(" "))
+					] + $lines[$top:])
+				}
+			}]
+		}' > "$OUT/$1.json.partial" || die 5 "writing $OUT/$1.json failed"
+	mv "$OUT/$1.json.partial" "$OUT/$1.json" ||
+		die 5 "renaming to $OUT/$1.json failed"
+}
+
+read_options "$@"
+command -v jq > /dev/null || die 5 'jq is missing'
+mkdir -p "$OUT" || die 5 "cannot make $OUT"
+
+# 900 s: the wait for the device is 60 s; the rest is for the first reads of a volume
+# whose blocks still come out of the snapshot. maxChars lets the linter count the size.
+# shellcheck disable=SC2016 # a dollar of a regular expression
+write_document FVol-Mount mount mountForensicVolume 900 \
+	"--manifest-sha256 $HEX --volume-id '{{ VolumeId }}'" \
+	'Finds, proves and mounts the forensic volume on /run/fvol/volume.' \
+	'{"VolumeId": {
+		"type": "String",
+		"description": "EBS id of the forensic volume; empty when unknown.",
+		"default": "",
+		"allowedPattern": "^(vol-[0-9a-f]{8,17})?$",
+		"maxChars": 21
+	}}'
+# 172800 s, the most there is: when it is over, the agent kills a capture that works, and
+# the memory of a 24 TiB instance takes that long at the speed of an ordinary volume. One
+# that hangs is cancelled by the responder.
+write_document FVol-Capture capture captureMemory 172800 "--manifest-sha256 $HEX" \
+	'Captures memory to the forensic volume on /run/fvol/volume.' '{}'
+# 3600 s: what was written and not yet flushed goes to the volume first.
+write_document FVol-Unmount unmount unmountForensicVolume 3600 '' \
+	'Unmounts the forensic volume and proves that nothing is left mounted.' '{}'
+
+(cd "$OUT" && sha256sum FVol-Capture.json FVol-Mount.json FVol-Unmount.json \
+	> SHA256SUMS.partial && mv SHA256SUMS.partial SHA256SUMS) ||
+	die 5 "writing $OUT/SHA256SUMS failed"
+sh "$HERE/lint.sh" "$OUT/FVol-Mount.json" "$OUT/FVol-Capture.json" \
+	"$OUT/FVol-Unmount.json"

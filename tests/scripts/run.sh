@@ -1,0 +1,99 @@
+#!/bin/sh
+# Tests mount.sh, capture.sh and unmount.sh without a virtual machine, under every shell
+# that is /bin/sh somewhere: run.sh [SHELL...].
+#
+# The scripts have no test hooks: nothing in their environment can redirect them. Instead
+# each run gets a machine of its own in private mount and PID namespaces (inside.sh): a
+# tmpfs on /run and /dev, and a made-up /sys/class/block whose disks nvme1n1, xvdf... have
+# the device numbers of loop devices. Loop devices themselves the scripts skip, so this
+# does not test the kernel's own naming, hot-plug or NVMe serials: tests/vm does.
+#
+# Exit: 0 passed, 1 failed, 77 skipped with the reason.
+# shellcheck disable=SC2317,SC2329 # what a trap calls is not dead
+set -eu
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+
+[ "$(id -u)" = 0 ] || { echo "skip: needs root for namespaces"; exit 77; }
+for program in unshare setpriv mke2fs losetup strace dash busybox bash; do
+	command -v "$program" > /dev/null && continue
+	echo "skip: $program is missing"
+	exit 77
+done
+unshare -m -p -f --propagation private true || { echo "skip: no namespaces"; exit 77; }
+
+WORK=$(mktemp -d)
+LOOPS=
+
+# Arguments: none. Returns: 0; detaches the loop devices of this run and no others.
+clean_up() {
+	for loop in $LOOPS; do losetup -d "$loop" || :; done
+	rm -rf "$WORK"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+# Arguments: name, label. Returns: 0; makes a volume in WORK/NAME.img with stand-ins for
+# the tools, and the hash of its manifest in WORK/NAME.manifest.
+make_volume() {
+	tree=$WORK/tree
+	rm -rf "$tree"
+	mkdir -p "$tree/bin/x86_64" "$tree/bin/aarch64" "$tree/scripts"
+	mkdir -m 700 "$tree/evidence"
+	for arch in x86_64 aarch64; do
+		cp "$HERE/stand-in/hash" "$HERE/stand-in/capture" "$tree/bin/$arch/"
+		chmod 755 "$tree/bin/$arch/hash" "$tree/bin/$arch/capture"
+	done
+	cp "$ROOT"/mount-scripts/*.sh "$tree/scripts/"
+	echo "$1" > "$tree/README.txt"
+	(cd "$tree" && find . -type f ! -name MANIFEST | sed 's,^\./,,' | LC_ALL=C sort |
+		xargs sha256sum > "$WORK/MANIFEST")
+	mv "$WORK/MANIFEST" "$tree/MANIFEST"
+	case $1 in
+	forged) sed -i 's/^exit/echo forged; exit/' "$tree/bin/x86_64/hash" \
+		"$tree/bin/aarch64/hash" ;;
+	esac
+	manifest=$(sha256sum < "$tree/MANIFEST")
+	echo "${manifest%% *}" > "$WORK/$1.manifest"
+	truncate -s 8M "$WORK/$1.img"
+	mke2fs -q -F -t ext4 -L "$2" -d "$tree" "$WORK/$1.img"
+}
+
+# Arguments: name. Returns: 0; a loop device for WORK/NAME.img, noted in WORK/disks.
+attach() {
+	loop=$(losetup -f --show "$WORK/$1.img")
+	LOOPS="$LOOPS $loop"
+	echo "$1 ${loop#/dev/}" >> "$WORK/disks"
+}
+
+make_volume good FVOL
+make_volume second FVOL
+make_volume forged FVOL
+make_volume other OTHER
+truncate -s 8M "$WORK/empty.img"
+for name in good second forged other empty; do attach "$name"; done
+
+# The three scripts and their common parts.
+failed=0
+for pair in 'base capture' 'base unmount' 'tool capture' 'lock unmount'; do
+	part=${pair% *} script=${pair#* }
+	for file in mount "$script"; do
+		sed -n "/^# == $part: /,/^# == end of $part ==/p" \
+			"$ROOT/mount-scripts/$file.sh" > "$WORK/part.$file"
+	done
+	if [ -s "$WORK/part.mount" ] &&
+		cmp -s "$WORK/part.mount" "$WORK/part.$script"; then
+		echo "ok $part is the same in mount.sh and $script.sh"
+	else
+		echo "FAIL $part differs between mount.sh and $script.sh"
+		failed=1
+	fi
+done
+
+[ "$#" -gt 0 ] || set -- dash 'busybox ash' 'bash --posix'
+for shell in "$@"; do
+	unshare -m -p -f --propagation private --mount-proc \
+		sh "$HERE/inside.sh" "$WORK" "$ROOT/mount-scripts" "$shell" || failed=1
+done
+exit "$failed"
