@@ -35,7 +35,15 @@ TEST_PROGRAMS := $(UNIT_TESTS) $(FUZZ_TARGETS) build/check/bin/mkproc
 test-programs: $(TEST_PROGRAMS)
 .PHONY: test-programs
 
+# The guests' agent and the instruments that look at them from outside.
+VM_OUT := build/tests/vm
+include tests/vm/rules.mk
+VM_SRC := $(notdir $(wildcard tests/vm/*.c))
+$(VM_SRC:%.c=$(VM_OUT)/host/%.o): | $(HOST_STAMPS)
+$(foreach arch,$(ARCHES),$(VM_SRC:%.c=$(VM_OUT)/$(arch)/%.o)): | \
+	$(foreach arch,$(ARCHES),$(TOOLCHAIN_$(arch)))
+
 # SUITES= picks suites of tests/run.sh.
-test: all test-programs build/stamps/packages-test
+test: all test-programs vm-tools build/kernels/stamp-images build/stamps/packages-test
 	@sh tests/run.sh $(SUITES)
 .PHONY: test

@@ -74,9 +74,12 @@ scripts() { run scripts 600 sh tests/scripts/run.sh; }
 kmods() { run kmods 900 sh tests/kmods/run.sh; }
 image() { run image 900 sh tests/image/run.sh; }
 vm() {
-	for test in tests/vm/test-*.sh; do
-		run "vm $(basename "$test" .sh | sed 's/^test-//')" 1500 sh "$test"
-	done
+	kernel=$(find build/kernels/x86_64 -name 'vmlinuz-*' | sort -V | tail -n 1)
+	run 'vm harness' 600 env VM_KERNEL="$kernel" sh tests/vm/selftest.sh x86_64
+	run 'vm path x86_64' 900 sh tests/vm/whole-path.sh x86_64
+	run 'vm path x86_64 busybox' 900 sh tests/vm/whole-path.sh x86_64 busybox no-module
+	run 'vm path aarch64' 900 sh tests/vm/whole-path.sh aarch64
+	run 'vm bad input' 900 sh tests/vm/bad-input.sh
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
