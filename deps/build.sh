@@ -36,8 +36,8 @@ x86_64 | aarch64)
 	;;
 host)
 	CC=gcc
-	AR=ar
-	RANLIB=ranlib
+	AR="ar"
+	RANLIB="ranlib"
 	HOST=x86_64-linux-gnu
 	;;
 *)

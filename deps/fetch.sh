@@ -68,6 +68,7 @@ for origin; do
 		;;
 	*)
 		# Security updates live in an archive of their own, so each one is tried.
+		# shellcheck disable=SC2016 # apt expands it
 		sites=$(apt-get indextargets --format '$(SITE)' 2> /dev/null | sort -u)
 		for site in $sites; do
 			if download "$site/$origin"; then exit 0; fi

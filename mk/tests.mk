@@ -47,3 +47,7 @@ $(foreach arch,$(ARCHES),$(VM_SRC:%.c=$(VM_OUT)/$(arch)/%.o)): | \
 test: all test-programs vm-tools build/kernels/stamp-images build/stamps/packages-test
 	@sh tests/run.sh $(SUITES)
 .PHONY: test
+
+demo: all vm-tools build/kernels/stamp-images build/stamps/packages-test
+	@sh tests/vm/demo.sh
+.PHONY: demo

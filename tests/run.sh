@@ -66,7 +66,7 @@ fuzz() {
 }
 
 # The suites, in the order in which a failure is cheapest to see.
-source() { run source 300 sh tests/source/run.sh; }
+rules() { run rules 300 sh tests/rules/run.sh; }
 cli() { run cli 300 sh tests/cli/run.sh; }
 binaries() { run binaries 120 sh tests/binaries/run.sh; }
 documents() { run documents 300 sh tests/ssm-docs/run.sh; }
@@ -75,6 +75,7 @@ kmods() { run kmods 900 sh tests/kmods/run.sh; }
 image() { run image 900 sh tests/image/run.sh; }
 vm() {
 	kernel=$(find build/kernels/x86_64 -name 'vmlinuz-*' | sort -V | tail -n 1)
+	run 'vm instruments' 120 sh tests/vm/instruments.sh
 	run 'vm harness' 600 env VM_KERNEL="$kernel" sh tests/vm/selftest.sh x86_64
 	run 'vm path x86_64' 900 sh tests/vm/whole-path.sh x86_64
 	run 'vm path x86_64 busybox' 900 sh tests/vm/whole-path.sh x86_64 busybox no-module
@@ -83,10 +84,10 @@ vm() {
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
-[ $# -gt 0 ] || set -- source unit fuzz cli binaries documents scripts kmods image vm reproducible
+[ $# -gt 0 ] || set -- rules unit fuzz cli binaries documents scripts kmods image vm reproducible
 for suite; do
 	case $suite in
-	source | unit | fuzz | cli | binaries | documents | scripts | kmods | image | vm | \
+	rules | unit | fuzz | cli | binaries | documents | scripts | kmods | image | vm | \
 		reproducible) "$suite" ;;
 	*)
 		echo "run: unknown suite $suite" >&2

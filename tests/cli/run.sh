@@ -19,6 +19,7 @@ run_case() {
 	aarch64) run=qemu-aarch64-static ;;
 	esac
 	set +e
+	# shellcheck disable=SC2317 # the case calls them
 	(
 		cd "$work/dir" || exit 125
 		bin=$root/build/release/$1/bin

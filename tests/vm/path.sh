@@ -1,7 +1,7 @@
 # The parts that the whole-path tests and the demonstration share: kernels, root disks, the
 # released volume and documents, and the result lines. Source after vm.sh, from the root of
 # the repository.
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=sh disable=SC2034,SC2154
 IMAGE_TOOL=build/release/x86_64/bin/image
 DOCUMENTS=out/documents
 VOLUME_ID=vol-0fedcba9876543210
@@ -44,15 +44,12 @@ says() {
 	fi
 }
 
-# Arguments: ARCH [VARIANT]. Sets VM_KERNEL (the newest of the lock file) and VM_ROOT (made
-# when the agent is newer).
+# Arguments: ARCH [VARIANT]. Sets VM_KERNEL (the newest of the lock file) and makes VM_ROOT.
 path_prepare() {
 	VM_KERNEL=$(find "build/kernels/$1" -name 'vmlinu*' | sort -V | tail -n 1)
 	VM_ROOT=$VM_DIR/root-$1-${2:-default}.img
 	mkdir -p "$VM_DIR"
-	if [ ! -f "$VM_ROOT" ] || [ "$VM_TOOLS/$1/agent" -nt "$VM_ROOT" ]; then
-		sh tests/vm/mkroot.sh "$1" "$VM_ROOT" ${2:+"$2"}
-	fi
+	sh tests/vm/mkroot.sh "$1" "$VM_ROOT" ${2:+"$2"}
 }
 
 # Arguments: GUEST STEP [NAME=VALUE...]. Runs a document's step as the agent does; the exit

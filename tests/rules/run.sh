@@ -16,7 +16,7 @@ result() {
 	fi
 }
 
-out=build/check/source
+out=build/check/rules
 mkdir -p build/check
 files() {
 	find toolkit kmods image tests "$@" -not -path '*/corpus/*' | sort

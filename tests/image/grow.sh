@@ -1,0 +1,113 @@
+#!/bin/sh
+# Grows images online, mounted in a virtual machine, to the size of larger disks:
+# grow.sh [SIZE...] (default 64G; up to 15T is tried where the host's file system takes
+# such sparse files). Run from the root of the repository.
+# Environment: VM_KERNEL (a vmlinuz for x86_64), VM_ROOT (a root disk of mkroot.sh; made
+# when unset), IMAGE, GROWFS (growfs.c, static), VM_TOOLS.
+# Exit: 0 passed, 1 failed, 5 never finished, 77 skipped with the reason.
+set -eu
+export LC_ALL=C
+PATH=/usr/sbin:/sbin:$PATH
+
+IMAGE=${IMAGE:-build/release/x86_64/bin/image}
+VM_TOOLS=${VM_TOOLS:-build/tests/vm}
+VM_DIR=${VM_DIR:-build/vm/grow}
+GROWFS=${GROWFS:-build/tests/image/growfs}
+export VM_TOOLS VM_DIR
+
+[ -n "${VM_KERNEL:-}" ] || { echo 'skip: VM_KERNEL names no kernel'; exit 77; }
+for program in qemu-system-x86_64 e2fsck "$GROWFS" "$VM_TOOLS/vmctl"; do
+	command -v "$program" > /dev/null && continue
+	echo "skip: $program is missing"
+	exit 77
+done
+mkdir -p "$VM_DIR"
+# shellcheck source=tests/vm/vm.sh disable=SC1091
+. tests/vm/vm.sh
+vm_trap
+if [ -z "${VM_ROOT:-}" ]; then
+	VM_ROOT=$VM_DIR/root.img
+	sh tests/vm/mkroot.sh x86_64 "$VM_ROOT" busybox
+fi
+guest=grow
+disk=$VM_DIR/disk.img
+failed=0
+
+# Arguments: title, command... Returns: 0; says whether the command succeeded.
+holds() {
+	title=$1
+	shift
+	if "$@" > "$VM_DIR/log" 2>&1; then
+		echo "ok   $title"
+	else
+		echo "FAIL $title"
+		tail -n 12 "$VM_DIR/log" | sed 's/^/     /'
+		failed=1
+	fi
+}
+
+# Arguments: title, program and arguments. Runs it in the guest; shows what it prints.
+in_guest() {
+	title=$1
+	shift
+	rc=0
+	vm_run $guest 600 "$@" || rc=$?
+	if vm_never_finished; then
+		echo "never finished: $title"
+		exit 5
+	fi
+	if [ $rc = 0 ]; then
+		echo "ok   $title $(cat "$VM_OUT")"
+	else
+		echo "FAIL $title: $VM_STATUS"
+		cat "$VM_OUT" "$VM_ERR" | tail -n 12 | sed 's/^/     /'
+		failed=1
+	fi
+}
+
+mkdir -p "$VM_DIR/tree"
+echo evidence > "$VM_DIR/tree/file"
+printf '%s\n' "tree /docs tree" 'dir 0700 /evidence' > "$VM_DIR/plan"
+vm_start $guest x86_64 1024 "$VM_KERNEL" "$VM_ROOT"
+vm_ctl $guest put "$GROWFS" /tmp/growfs 755 > /dev/null
+
+[ $# -gt 0 ] || set -- 64G
+n=0
+for size in "$@"; do
+	for from in 128M 1G; do
+		n=$((n + 1))
+		serial=vol0000000000000000$n
+		rm -f "$disk"
+		"$IMAGE" build --plan "$VM_DIR/plan" --root "$VM_DIR" --size $from \
+			--epoch 1700000000 "$disk" > /dev/null
+		truncate -s "$size" "$disk"
+		vm_attach $guest "$disk" $serial
+		cat > "$VM_DIR/step.sh" << END
+set -eu
+d=
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	for s in /sys/block/nvme*/device/serial; do
+		grep -q $serial "\$s" && d=/dev/\$(basename "\$(dirname "\$(dirname "\$s")")")
+	done
+	[ -b "\$d" ] && break
+	sleep 1
+done
+mkdir -p /tmp/v
+mount -t ext4 -o nosuid,nodev,noatime\${OPTION:-} "\$d" /tmp/v
+/tmp/growfs /tmp/v "\$d"
+dd if=/dev/urandom of=/tmp/v/evidence/after bs=1M count=8 2> /dev/null
+(cd /tmp/v && sha256sum -c MANIFEST > /dev/null)
+umount /tmp/v
+END
+		vm_ctl $guest put "$VM_DIR/step.sh" /tmp/step.sh 755 > /dev/null
+		in_guest "$from to $size:" /bin/sh /tmp/step.sh
+		vm_detach $guest $serial
+		holds "$from to $size: e2fsck finds nothing" e2fsck -fn "$disk"
+		holds "$from to $size: verify" "$IMAGE" verify "$disk"
+		dumpe2fs -h "$disk" 2> /dev/null |
+			sed -n 's/^Filesystem features: */     features: /p'
+		echo "     the disk's file takes $(du -m "$disk" | cut -f1) MiB"
+	done
+done
+rm -f "$disk"
+exit $failed
