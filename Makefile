@@ -12,10 +12,10 @@ all:
 include mk/config.mk
 include mk/deps.mk
 include mk/toolkit.mk
--include mk/kmods.mk
--include mk/image.mk
--include mk/docs.mk
--include mk/tests.mk
+include mk/kmods.mk
+include mk/image.mk
+include mk/docs.mk
+include mk/tests.mk
 
 all: $(TOOL_BINARIES)
 

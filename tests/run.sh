@@ -66,6 +66,7 @@ fuzz() {
 }
 
 # The suites, in the order in which a failure is cheapest to see.
+build() { run build 300 sh tests/build/run.sh; }
 rules() { run rules 300 sh tests/rules/run.sh; }
 cli() { run cli 300 sh tests/cli/run.sh; }
 binaries() { run binaries 120 sh tests/binaries/run.sh; }
@@ -84,10 +85,10 @@ vm() {
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
-[ $# -gt 0 ] || set -- rules unit fuzz cli binaries documents scripts kmods image vm reproducible
+[ $# -gt 0 ] || set -- build rules unit fuzz cli binaries documents scripts kmods image vm reproducible
 for suite; do
 	case $suite in
-	rules | unit | fuzz | cli | binaries | documents | scripts | kmods | image | vm | \
+	build | rules | unit | fuzz | cli | binaries | documents | scripts | kmods | image | vm | \
 		reproducible) "$suite" ;;
 	*)
 		echo "run: unknown suite $suite" >&2
