@@ -33,7 +33,7 @@ out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS)
 	@touch $@
 
 # The kernels themselves, which tests boot: build/kernels/ARCH/RELEASE/boot/vmlinuz-…
-build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh $(KMODS)
+build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh | $(KMODS)
 	@echo "  FETCH   kernel images"
 	@KMODS=$(KMODS) sh kmods/images.sh
 	@touch $@

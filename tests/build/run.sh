@@ -26,6 +26,7 @@ check() {
 check 'a second make does nothing' 0 'Nothing to be done' make all
 
 # /etc/os-release of another system, in a mount namespace of this test alone.
+# shellcheck disable=SC2317 # check calls it
 other_system() {
 	printf 'ID=plan9\nVERSION_ID=4\nPRETTY_NAME="Plan 9"\n' > "$tmp/os-release"
 	unshare -m sh -c "mount --bind $tmp/os-release /usr/lib/os-release &&

@@ -2,7 +2,7 @@
 # Grows images online, mounted in a virtual machine, to the size of larger disks:
 # grow.sh [SIZE...] (default 64G; up to 15T is tried where the host's file system takes
 # such sparse files). Run from the root of the repository.
-# Environment: VM_KERNEL (a vmlinuz for x86_64), VM_ROOT (a root disk of mkroot.sh; made
+# Environment: VM_KERNEL (a vmlinuz for x86_64; the newest below build/kernels), VM_ROOT (a root disk of mkroot.sh; made
 # when unset), IMAGE, GROWFS (growfs.c, static), VM_TOOLS.
 # Exit: 0 passed, 1 failed, 5 never finished, 77 skipped with the reason.
 set -eu
@@ -15,7 +15,8 @@ VM_DIR=${VM_DIR:-build/vm/grow}
 GROWFS=${GROWFS:-build/tests/image/growfs}
 export VM_TOOLS VM_DIR
 
-[ -n "${VM_KERNEL:-}" ] || { echo 'skip: VM_KERNEL names no kernel'; exit 77; }
+VM_KERNEL=${VM_KERNEL:-$(find build/kernels/x86_64 -name 'vmlinu*' 2> /dev/null | sort -V | tail -n 1)}
+[ -n "$VM_KERNEL" ] || { echo 'skip: no kernel in VM_KERNEL or build/kernels'; exit 77; }
 for program in qemu-system-x86_64 e2fsck "$GROWFS" "$VM_TOOLS/vmctl"; do
 	command -v "$program" > /dev/null && continue
 	echo "skip: $program is missing"

@@ -197,7 +197,7 @@ if [ "$(id -u)" = 0 ]; then
 	same 'another user' sh -c "setpriv --reuid 65534 --regid 65534 --clear-groups \
 		./image build --plan plan $build nobody/b.img && mv nobody/b.img b.img"
 else
-	echo 'skip: another user needs root'
+	echo 'skip image another user: needs root'
 fi
 printf 'y' > tree/docs/deep/er/one
 # shellcheck disable=SC2086 # options
@@ -260,7 +260,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2> /dev/null; then
 		grep -q 'No space left' small.log &&
 		[ -z \"\$(ls -A small)\" ] && echo nothing left"
 else
-	echo 'skip: a full disk needs root'
+	echo 'skip image output on a full disk: needs root and a mount namespace'
 fi
 "$IMAGE" build --plan plan --size 512M --epoch 1700000000 killed.img > /dev/null 2>&1 &
 killed=$!
@@ -380,7 +380,7 @@ if [ -x "$IMAGE_CHECK" ]; then
 		tail -n 20 log
 	fi
 else
-	echo "skip: damaged volumes: no $IMAGE_CHECK"
+	echo "skip image damaged volumes: there is no $IMAGE_CHECK"
 fi
 
 exit $failed

@@ -13,6 +13,7 @@ failed=0
 # Not below build/: another user must be able to build in it.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 5' HUP INT TERM
 chmod 755 "$work"
 # shellcheck source=/dev/null
 . tests/kmods/package.sh

@@ -47,8 +47,8 @@ result 'each foreign library stands behind one file' $out
 : > $out
 files -name '*.[ch]' | while read -r file; do
 	awk -v file="$file" '
-		/^[a-z].*\)$|^[a-z_].*\($|^[^ \t#\/*].*[^;,]$/ { start = NR }
-		/^}/ { if (start && NR - start > 100) print file ":" start ": over 100 lines" }
+		/^\{$/ { start = NR }
+		/^\}$/ && NR - start > 100 { print file ":" start ": over 100 lines" }
 		END { if (NR > 600) print file ": " NR " lines" }' "$file"
 done > $out
 result 'no function over 100 lines, no file over 600' $out

@@ -11,8 +11,9 @@ ID=vol-0123456789abcdef0
 SERIAL='vol0123456789abcdef0'
 FAILED=0
 
-# shellcheck source-path=SCRIPTDIR
+# shellcheck source=tests/scripts/machine.sh
 . "${0%/*}/machine.sh"
+# shellcheck source=tests/scripts/hostile.sh
 . "${0%/*}/hostile.sh"
 
 # Arguments: none. Returns: 0.
