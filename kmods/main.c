@@ -1,0 +1,251 @@
+/* kmods: LiME modules from kernel packages, on the build machine. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kmods/build.h"
+#include "kmods/catalogue.h"
+#include "kmods/file.h"
+#include "kmods/kernel.h"
+#include "kmods/lock.h"
+#include "kmods/spawn.h"
+#include "kmods/tree.h"
+#include "kmods/unpack.h"
+#include "toolkit/lib/cli.h"
+#include "toolkit/lib/io.h"
+
+#define PROGRAM "kmods"
+#define JOBS_MAX 256
+
+static const char usage[] =
+	"usage: kmods build --lock FILE --packages DIR --lime DIR --lime-version V\n"
+	"                   --scratch DIR --out DIR [--jobs N] [--tools PATH]\n"
+	"       kmods unpack --into DIR [--lock FILE | --sha256 HEX] PACKAGE...\n"
+	"       kmods show CATALOGUE\n"
+	"       kmods --help | --version\n"
+	"\n"
+	"build builds lime.ko for each kernel of a lock file and writes OUT/catalogue.json.\n"
+	"  --lock FILE       the packages of each kernel (see kmods/kernels.lock)\n"
+	"  --packages DIR    where they are\n"
+	"  --lime DIR        LiME's *.c and *.h\n"
+	"  --lime-version V  what the catalogue says they are\n"
+	"  --scratch DIR     where to unpack and compile; logs stay there\n"
+	"  --out DIR         receives ARCH/RELEASE/lime.ko and catalogue.json\n"
+	"  --jobs N          processes at a time (default: one)\n"
+	"  --tools PATH      where make, compilers and binutils are looked for\n"
+	"                    (default " SPAWN_PATH ")\n"
+	"unpack unpacks Debian packages or tar archives, writing nothing outside DIR, and\n"
+	"prints the SHA-256 of each.\n"
+	"  --lock FILE       refuse what is not a package of this lock file\n"
+	"  --sha256 HEX      refuse the one package when it is another\n"
+	"show prints a catalogue as a table.\n"
+	"\n"
+	"Exit: 0 done; 1 a package is not the expected one; 2 usage; 4 refused by the\n"
+	"system; 5 failed.\n";
+
+/* A string option that may be given once. */
+struct text_option {
+	const char *name;
+	const char **value;
+};
+
+/* what may be empty. */
+static int bad_usage(const char *why, const char *what)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s%s", why, what);
+	return cli_usage(PROGRAM, text);
+}
+
+/*
+ * Reads options that all take a text. Returns the index of the first operand, or -1
+ * after telling what is wrong.
+ */
+static int read_options(int argc, char **argv, const struct text_option *options)
+{
+	struct option list[16] = { { NULL, 0, NULL, 0 } };
+	int index, c;
+
+	for (index = 0; options[index].name; index++)
+		list[index] = (struct option){ options[index].name, required_argument,
+					       NULL, 0 };
+	optind = 1;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "+:", list, &index)) != -1) {
+		if (c != 0) {
+			bad_usage(c == ':' ? "an argument is missing: "
+					   : "no such option: ",
+				  argv[optind - 1]);
+			return -1;
+		}
+		if (cli_set_once(PROGRAM, options[index].value, options[index].name) != 0)
+			return -1;
+	}
+	return optind;
+}
+
+static int command_build(int argc, char **argv, struct err *err)
+{
+	struct build_options o = { 0 };
+	const char *jobs = NULL;
+	const struct text_option options[] = {
+		{ "lock", &o.lock },
+		{ "packages", &o.packages },
+		{ "lime", &o.lime },
+		{ "lime-version", &o.lime_version },
+		{ "scratch", &o.scratch },
+		{ "out", &o.out },
+		{ "jobs", &jobs },
+		{ "tools", &o.tools },
+		{ NULL, NULL },
+	};
+	int first = read_options(argc, argv, options);
+	unsigned long n = 1;
+	char *end;
+
+	if (first < 0)
+		return ERR_USAGE;
+	if (first < argc)
+		return bad_usage("not an option: ", argv[first]);
+	for (size_t i = 0; i < 6; i++) {
+		if (!*options[i].value)
+			return bad_usage("build needs --", options[i].name);
+	}
+	if (jobs) {
+		n = strtoul(jobs, &end, 10);
+		if (*jobs < '1' || *jobs > '9' || *end != '\0' || n > JOBS_MAX)
+			return bad_usage("not a number from 1 to 256: ", jobs);
+	}
+	o.jobs = (unsigned)n;
+	if (!o.tools)
+		o.tools = SPAWN_PATH;
+	return build_modules(&o, err) < 0 ? err_report(err, PROGRAM) : 0;
+}
+
+static int unpack_one(int dirfd, const char *path, const struct lock *lock,
+		      const char *sha256, struct err *err)
+{
+	const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+	const struct lock_package *locked = lock ? lock_find(lock, file) : NULL;
+	char hex[SHA256_HEX_SIZE], *data;
+	size_t len;
+	int rc;
+
+	if (lock && !locked)
+		return err_set(err, ERR_NO, "%s is not in the lock file", file);
+	if (locked)
+		sha256 = locked->package.sha256;
+	if (package_read(path, sha256, locked ? locked->size_bytes : 0, &data, &len,
+			 err) < 0)
+		return -1;
+	file_digest(data, len, hex);
+	rc = unpack_package(data, len, file, dirfd, err);
+	free(data);
+	if (rc == 0)
+		printf("%s  %s\n", hex, file);
+	return rc;
+}
+
+static int command_unpack(int argc, char **argv, struct err *err)
+{
+	const char *into = NULL, *lock_path = NULL, *sha256 = NULL;
+	const struct text_option options[] = {
+		{ "into", &into },
+		{ "lock", &lock_path },
+		{ "sha256", &sha256 },
+		{ NULL, NULL },
+	};
+	int first = read_options(argc, argv, options), fd = -1, rc = -1;
+	struct lock lock = { 0 };
+	uint8_t digest[SHA256_LEN];
+
+	if (first < 0)
+		return ERR_USAGE;
+	if (!into)
+		return bad_usage("unpack needs --", "into");
+	if (first == argc)
+		return bad_usage("no package is named", "");
+	if (sha256 && (lock_path || argc - first != 1))
+		return bad_usage("--sha256 is for one package and without --lock", "");
+	if (sha256 && (strlen(sha256) != 64 || !sha256_from_hex(sha256, digest)))
+		return bad_usage("not a SHA-256: ", sha256);
+	if (lock_path && lock_read(lock_path, &lock, err) < 0)
+		goto out;
+	fd = tree_open(into, err);
+	if (fd < 0)
+		goto out;
+	rc = 0;
+	for (int i = first; rc == 0 && i < argc; i++)
+		rc = unpack_one(fd, argv[i], lock_path ? &lock : NULL, sha256, err);
+	if (rc == 0)
+		rc = io_close_stdout(err);
+out:
+	io_close(&fd);
+	lock_free(&lock);
+	return rc < 0 ? err_report(err, PROGRAM) : 0;
+}
+
+static int command_show(int argc, char **argv, struct err *err)
+{
+	const struct text_option options[] = { { NULL, NULL } };
+	int first = read_options(argc, argv, options), rc;
+	struct catalogue cat = { 0 };
+
+	if (first < 0)
+		return ERR_USAGE;
+	if (argc - first != 1)
+		return bad_usage("show wants one catalogue", "");
+	if (access(argv[first], F_OK) < 0)
+		rc = err_sys(err, errno, "opening %s", argv[first]);
+	else
+		rc = catalogue_read(AT_FDCWD, argv[first], &cat, err);
+	if (rc == 0)
+		printf("%-8s %-32s %9s %-8s %-6s %-6s %s\n", "arch", "release", "bytes",
+		       "lime", "locked", "tested", "sha256");
+	for (size_t i = 0; rc == 0 && i < cat.count; i++) {
+		const struct module *m = &cat.modules[i];
+
+		printf("%-8s %-32s %9llu %-8s %-6s %-6s %s\n", m->arch, m->release,
+		       (unsigned long long)m->size_bytes, m->lime_version,
+		       m->locked ? "yes" : "no", m->tested ? "yes" : "no", m->sha256);
+	}
+	catalogue_free(&cat);
+	if (rc == 0)
+		rc = io_close_stdout(err);
+	return rc < 0 ? err_report(err, PROGRAM) : 0;
+}
+
+static int print(const char *text)
+{
+	struct err err = { 0 };
+
+	fputs(text, stdout);
+	return io_close_stdout(&err) < 0 ? err_report(&err, PROGRAM) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = { 0 };
+
+	/* What is written must not depend on who builds. */
+	umask(022);
+	if (argc < 2)
+		return bad_usage("no command is given", "");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return print(usage);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+		return print(PROGRAM " (fvol) " FVOL_VERSION "\n");
+	if (strcmp(argv[1], "build") == 0)
+		return command_build(argc - 1, argv + 1, &err);
+	if (strcmp(argv[1], "unpack") == 0)
+		return command_unpack(argc - 1, argv + 1, &err);
+	if (strcmp(argv[1], "show") == 0)
+		return command_show(argc - 1, argv + 1, &err);
+	return bad_usage("no such command: ", argv[1]);
+}

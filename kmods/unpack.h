@@ -1,0 +1,26 @@
+/*
+ * Unpacks a Debian package (or a plain tar archive) into a directory, trusting none of
+ * its names: nothing is written outside that directory, whatever the package says. The
+ * archive library is included by unpack.c alone.
+ */
+#ifndef FVOL_KMODS_UNPACK_H
+#define FVOL_KMODS_UNPACK_H
+
+#include <stddef.h>
+
+#include "toolkit/lib/err.h"
+
+#define UNPACK_ENTRIES_MAX 65536
+#define UNPACK_BYTES_MAX (1024ULL * 1024 * 1024)
+
+/*
+ * data is the whole package, whose hash the caller has verified. package names it in
+ * errors, which also name the entry. Regular files (0644 or 0755, with their times),
+ * directories, hard links to files unpacked before, and symbolic links, which are kept as
+ * text and never followed. Anything else is ERR_FAILED, as is a file that is there
+ * already. On failure what was unpacked so far stays. Returns 0 or -1.
+ */
+int unpack_package(const void *data, size_t len_bytes, const char *package, int dirfd,
+		   struct err *err);
+
+#endif
