@@ -1,0 +1,285 @@
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/build.h"
+#include "image/extract.h"
+#include "image/verify.h"
+#include "toolkit/lib/err.h"
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/sha256.h"
+
+#ifndef FVOL_VERSION
+#define FVOL_VERSION "unknown"
+#endif
+
+static const char usage[] =
+	"usage: image build --plan PLAN --size SIZE --epoch SECONDS [OPTION]... OUT\n"
+	"       image verify [--manifest-sha256 HEX] VOLUME\n"
+	"       image ls VOLUME [PATH]\n"
+	"       image cat VOLUME PATH\n"
+	"       image extract VOLUME PATH DIR\n"
+	"\n"
+	"Makes the forensic volume and reads it back. VOLUME is an image file or a block\n"
+	"device; it is only read, never mounted, and may come from a hostile host.\n"
+	"\n"
+	"build writes the ext4 image OUT from the plan, with its MANIFEST; needs no root.\n"
+	"  --plan PLAN          what stands where (see image/volume.plan)\n"
+	"  --size SIZE          bytes, or with suffix K, M, G, T; a multiple of 4K\n"
+	"  --epoch SECONDS      every time in the image, since 1970\n"
+	"  --root DIR           sources are relative to DIR (default: .)\n"
+	"  --manifest-out FILE  write the MANIFEST to FILE, too\n"
+	"\n"
+	"verify hashes every file that the MANIFEST names and looks for others.\n"
+	"  --manifest-sha256 HEX  the MANIFEST itself must have this hash\n"
+	"\n"
+	"ls lists type, mode, bytes, time and path of everything below PATH.\n"
+	"cat writes one file to standard output.\n"
+	"extract copies PATH, with all below it, into the existing directory DIR.\n"
+	"\n"
+	"  -h, --help           this text\n"
+	"  -V, --version        the version\n"
+	"\n"
+	"exit codes: 0 done and checked, 1 the answer is no, 2 usage, 3 extracted with gaps\n"
+	"(something was left out, or the volume was not unmounted), 4 refused, 5 failed\n";
+
+enum option_name {
+	OPT_PLAN,
+	OPT_SIZE,
+	OPT_EPOCH,
+	OPT_ROOT,
+	OPT_MANIFEST,
+	OPT_SHA,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_COUNT
+};
+
+static const struct option long_options[] = {
+	{ "plan", required_argument, NULL, OPT_PLAN },
+	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "epoch", required_argument, NULL, OPT_EPOCH },
+	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "manifest-out", required_argument, NULL, OPT_MANIFEST },
+	{ "manifest-sha256", required_argument, NULL, OPT_SHA },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct arguments {
+	const char *options[OPT_COUNT]; /* NULL: not given */
+	char **operands;
+	size_t operand_count;
+};
+
+static int run_build(const struct arguments *args, struct err *err);
+static int run_verify(const struct arguments *args, struct err *err);
+static int run_ls(const struct arguments *args, struct err *err);
+static int run_cat(const struct arguments *args, struct err *err);
+static int run_extract(const struct arguments *args, struct err *err);
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct arguments *args, struct err *err);
+	unsigned options;  /* allowed, one bit for each */
+	unsigned required; /* of them */
+	size_t operands_min;
+	size_t operands_max;
+} commands[] = {
+	{ "build", run_build,
+	  1 << OPT_PLAN | 1 << OPT_SIZE | 1 << OPT_EPOCH | 1 << OPT_ROOT |
+		  1 << OPT_MANIFEST,
+	  1 << OPT_PLAN | 1 << OPT_SIZE | 1 << OPT_EPOCH, 1, 1 },
+	{ "verify", run_verify, 1 << OPT_SHA, 0, 1, 1 },
+	{ "ls", run_ls, 0, 0, 1, 2 },
+	{ "cat", run_cat, 0, 0, 2, 2 },
+	{ "extract", run_extract, 0, 0, 3, 3 },
+};
+
+/* Decimal digits only: strtoull() would take signs and blanks. */
+static bool parse_number(const char *text, size_t len, uint64_t *value)
+{
+	*value = 0;
+	if (len == 0)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9' ||
+		    __builtin_mul_overflow(*value, 10, value) ||
+		    __builtin_add_overflow(*value, (uint64_t)(text[i] - '0'), value))
+			return false;
+	}
+	return true;
+}
+
+static int parse_size(const char *text, uint64_t *size_bytes, struct err *err)
+{
+	static const char suffixes[] = "KMGT";
+	size_t len = strlen(text);
+	const char *suffix = len ? strchr(suffixes, text[len - 1]) : NULL;
+	unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+
+	if (!parse_number(text, len - (suffix != NULL), size_bytes) ||
+	    *size_bytes > (uint64_t)INT64_MAX >> shift)
+		return err_set(err, ERR_USAGE, "--size %s is not a number of bytes",
+			       text);
+	*size_bytes <<= shift;
+	if (*size_bytes % 4096 != 0 || *size_bytes == 0)
+		return err_set(err, ERR_USAGE, "--size %s is not a multiple of 4K", text);
+	return 0;
+}
+
+static int run_build(const struct arguments *args, struct err *err)
+{
+	struct build_request request = {
+		.plan = args->options[OPT_PLAN],
+		.root = args->options[OPT_ROOT] ? args->options[OPT_ROOT] : ".",
+		.manifest_out = args->options[OPT_MANIFEST],
+		.out = args->operands[0],
+	};
+	struct build_result result;
+	char hex[SHA256_HEX_SIZE];
+	uint64_t epoch;
+
+	if (parse_size(args->options[OPT_SIZE], &request.size_bytes, err) < 0)
+		return -1;
+	if (!parse_number(args->options[OPT_EPOCH], strlen(args->options[OPT_EPOCH]),
+			  &epoch) ||
+	    epoch > BUILD_EPOCH_MAX)
+		return err_set(err, ERR_USAGE,
+			       "--epoch %s is not a time that ext4 can hold",
+			       args->options[OPT_EPOCH]);
+	request.epoch = (int64_t)epoch;
+	if (build_image(&request, &result, err) < 0)
+		return -1;
+	sha256_to_hex(result.manifest_sha256, hex);
+	printf("%s: %zu files, %llu bytes, MANIFEST sha256 %s\n", request.out,
+	       result.files, (unsigned long long)result.data_bytes, hex);
+	return 0;
+}
+
+static int run_verify(const struct arguments *args, struct err *err)
+{
+	const char *hex = args->options[OPT_SHA];
+	const char *path = args->operands[0];
+	struct verify_result result;
+	uint8_t digest[SHA256_LEN];
+
+	if (hex && (strlen(hex) != SHA256_HEX_SIZE - 1 || !sha256_from_hex(hex, digest)))
+		return err_set(err, ERR_USAGE, "--manifest-sha256 needs 64 hex digits");
+	if (verify_volume(path, hex ? digest : NULL, stdout, &result, err) < 0)
+		return -1;
+	printf("%s: %zu files, %llu bytes as the MANIFEST says%s\n", path, result.files,
+	       (unsigned long long)result.bytes,
+	       result.needs_recovery ? " (the volume was not unmounted)" : "");
+	return 0;
+}
+
+static int run_ls(const struct arguments *args, struct err *err)
+{
+	return extract_list(args->operands[0],
+			    args->operand_count > 1 ? args->operands[1] : NULL, stdout,
+			    err);
+}
+
+static int run_cat(const struct arguments *args, struct err *err)
+{
+	return extract_cat(args->operands[0], args->operands[1], STDOUT_FILENO, err);
+}
+
+static int run_extract(const struct arguments *args, struct err *err)
+{
+	return extract_copy(args->operands[0], args->operands[1], args->operands[2],
+			    stdout, err);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int parse(int argc, char **argv, struct arguments *args, struct err *err)
+{
+	int option;
+
+	/* Our own sentences instead of getopt's. */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":hV", long_options, NULL)) != -1) {
+		if (option == ':')
+			return err_set(err, ERR_USAGE, "%s needs a value",
+				       argv[optind - 1]);
+		if (option == '?')
+			return err_set(err, ERR_USAGE, "unknown option %s",
+				       argv[optind - 1]);
+		if (option == 'h')
+			option = OPT_HELP;
+		if (option == 'V')
+			option = OPT_VERSION;
+		if (args->options[option])
+			return err_set(err, ERR_USAGE, "--%s is given twice",
+				       long_options[option].name);
+		args->options[option] = optarg ? optarg : "";
+	}
+	args->operands = argv + optind;
+	args->operand_count = (size_t)(argc - optind);
+	return 0;
+}
+
+static int dispatch(struct arguments *args, struct err *err)
+{
+	const struct command *command;
+
+	if (args->operand_count == 0)
+		return err_set(err, ERR_USAGE, "which command?");
+	command = find_command(args->operands[0]);
+	if (!command)
+		return err_set(err, ERR_USAGE, "unknown command %s", args->operands[0]);
+	for (unsigned i = 0; i < OPT_COUNT; i++) {
+		if (args->options[i] && !(command->options & 1U << i))
+			return err_set(err, ERR_USAGE, "%s takes no --%s", command->name,
+				       long_options[i].name);
+		if (!args->options[i] && (command->required & 1U << i))
+			return err_set(err, ERR_USAGE, "%s needs --%s", command->name,
+				       long_options[i].name);
+	}
+	args->operands++;
+	args->operand_count--;
+	if (args->operand_count < command->operands_min ||
+	    args->operand_count > command->operands_max)
+		return err_set(err, ERR_USAGE, "wrong number of arguments for %s",
+			       command->name);
+	if (command->run(args, err) < 0)
+		return err_prefix(err, "%s", command->name);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { 0 };
+	struct err err = { 0 };
+	struct err late = { 0 };
+	int rc = parse(argc, argv, &args, &err);
+
+	if (rc == 0 && args.options[OPT_HELP])
+		fputs(usage, stdout);
+	else if (rc == 0 && args.options[OPT_VERSION])
+		puts("image " FVOL_VERSION);
+	else if (rc == 0)
+		rc = dispatch(&args, &err);
+	if (io_close_stdout(&late) < 0 && rc == 0) {
+		err = late;
+		rc = -1;
+	}
+	if (rc == 0)
+		return 0;
+	rc = err_report(&err, "image");
+	if (rc == ERR_USAGE)
+		fputs("Try 'image --help'.\n", stderr);
+	return rc;
+}
