@@ -73,7 +73,11 @@ binaries() { run binaries 120 sh tests/binaries/run.sh; }
 documents() { run documents 300 sh tests/ssm-docs/run.sh; }
 scripts() { run scripts 600 sh tests/scripts/run.sh; }
 kmods() { run kmods 900 sh tests/kmods/run.sh; }
-image() { run image 900 sh tests/image/run.sh; }
+image() {
+	run image 900 sh tests/image/run.sh
+	run 'image mount' 300 sh tests/image/mount.sh
+	run 'image growth' 900 sh tests/image/grow.sh
+}
 vm() {
 	kernel=$(find build/kernels/x86_64 -name 'vmlinuz-*' | sort -V | tail -n 1)
 	run 'vm instruments' 120 sh tests/vm/instruments.sh

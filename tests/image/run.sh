@@ -127,13 +127,13 @@ for feature in has_journal resize_inode 64bit flex_bg metadata_csum extent dir_i
 	holds "feature $feature" grep -q "^Filesystem features:.* $feature" dump
 done
 holds 'no recovery is needed' sh -c '! grep -q needs_recovery dump'
-groups=$(grep -c '^Group [0-9]' dump)
-zeroed=$(grep -c '^Group [0-9].*ITABLE_ZEROED' dump)
+groups=$(grep -c '^Group [0-9]' dump || :)
+zeroed=$(grep -c '^Group [0-9].*ITABLE_ZEROED' dump || :)
 holds "all $groups inode tables are marked zero" [ "$groups" = "$zeroed" ]
 holds 'the output is sparse' [ "$(du -k a.img | cut -f1)" -lt 170000 ]
 for path in / /big /bin /bin/tool /evidence /lost+found /MANIFEST '<7>' '<8>'; do
 	debugfs -R "stat $path" a.img > stat 2> /dev/null
-	times=$(grep -c 'time: 0x6553f100:00000000' stat)
+	times=$(grep -c 'time: 0x6553f100:00000000' stat || :)
 	holds "all times and the owner of $path" \
 		sh -c "[ $times = 4 ] && grep -q 'User: *0 *Group: *0 ' stat"
 done
