@@ -269,7 +269,7 @@ int main(int argc, char **argv)
 	if (rc == 0 && args.options[OPT_HELP])
 		fputs(usage, stdout);
 	else if (rc == 0 && args.options[OPT_VERSION])
-		puts("image " FVOL_VERSION);
+		puts("image (fvol) " FVOL_VERSION);
 	else if (rc == 0)
 		rc = dispatch(&args, &err);
 	if (io_close_stdout(&late) < 0 && rc == 0) {

@@ -250,7 +250,7 @@ gives 2 'given twice' 'option twice' \
 gives 2 'takes no --size' 'option of another command' "$IMAGE" verify --size 1G a.img
 gives 2 'unknown command' 'unknown command' "$IMAGE" mount a.img
 gives 0 'usage: image' 'help' "$IMAGE" --help
-gives 0 '^image [0-9u]' 'version' "$IMAGE" --version
+gives 0 '^image .fvol. [0-9]' 'version' "$IMAGE" --version
 gives 5 'No space left' 'standard output on a full disk' \
 	sh -c "'$IMAGE' --help > /dev/full"
 if [ "$(id -u)" = 0 ] && unshare -m true 2> /dev/null; then
