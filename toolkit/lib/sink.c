@@ -15,32 +15,33 @@ static int partial_name(const struct sink *sink, char out[NAME_MAX + 16])
 	return snprintf(out, NAME_MAX + 16, "%s.partial", sink->name);
 }
 
-static int reserve(struct sink *sink, uint64_t expected_bytes, struct err *err)
+static int reserve(struct sink *sink, uint64_t reserve_bytes, struct err *err)
 {
 	struct statvfs vfs;
 
-	if (!expected_bytes)
+	if (!reserve_bytes)
 		return 0;
 	/* The size stays what was written: a file that was cut off must not look whole.
 	 */
-	if (fallocate(sink->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)expected_bytes) == 0)
+	if (fallocate(sink->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)reserve_bytes) == 0)
 		return 0;
 	if (errno == EOPNOTSUPP)
 		return 0;
 	if (errno != ENOSPC || fstatvfs(sink->fd, &vfs) < 0)
 		return err_sys(err, errno, "reserving %llu bytes for %s",
-			       (unsigned long long)expected_bytes, sink->name);
+			       (unsigned long long)reserve_bytes, sink->name);
 	return err_set(err, ERR_FAILED,
 		       "the volume is too small: %s needs %llu bytes, %llu are free",
-		       sink->name, (unsigned long long)expected_bytes,
+		       sink->name, (unsigned long long)reserve_bytes,
 		       (unsigned long long)vfs.f_bavail * vfs.f_frsize);
 }
 
 int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *arena,
-	      size_t arena_bytes, uint64_t expected_bytes, bool hashing, struct err *err)
+	      size_t arena_bytes, uint64_t reserve_bytes, bool hashing, struct err *err)
 {
 	char partial[NAME_MAX + 16];
-	int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	/* Read, too: sink_patch() changes blocks that are on the disk. */
+	int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
 	struct stat st;
 
 	*sink = (struct sink){ .dirfd = dirfd,
@@ -68,57 +69,185 @@ int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *are
 		return err_sys(err, errno, "creating %s", partial);
 	if (hashing)
 		sha256_init(&sink->hash);
-	if (reserve(sink, expected_bytes, err) == 0)
+	if (reserve(sink, reserve_bytes, err) == 0)
 		return 0;
 	io_close(&sink->fd);
 	unlinkat(dirfd, partial, 0);
 	return -1;
 }
 
-unsigned char *sink_space(struct sink *sink, size_t *room_bytes)
+uint64_t sink_position(const struct sink *sink)
 {
-	*room_bytes = sink->arena_bytes - sink->fill_bytes;
-	return sink->arena + sink->fill_bytes;
+	return sink->written_bytes + sink->fill_bytes;
 }
 
-static int flush(struct sink *sink, struct err *err)
+/* Writes whole blocks at the end of what is flushed. */
+static int write_blocks(struct sink *sink, const void *data, size_t len, struct err *err)
 {
-	size_t len = sink->fill_bytes;
-	size_t padded = (len + IO_BLOCK - 1) / IO_BLOCK * IO_BLOCK;
-
-	if (sink->hashing)
-		sha256_update(&sink->hash, sink->arena, len);
-	memset(sink->arena + len, 0, padded - len);
-	if (io_pwrite(sink->fd, sink->arena, sink->direct ? padded : len,
-		      sink->written_bytes) < 0)
+	if (io_pwrite(sink->fd, data, len, sink->written_bytes) < 0)
 		return err_sys(err, errno, "writing %s at byte %llu", sink->name,
 			       (unsigned long long)sink->written_bytes);
 	sink->written_bytes += len;
-	sink->fill_bytes = 0;
 	return 0;
 }
 
-int sink_commit(struct sink *sink, size_t len_bytes, struct err *err)
+/* Writes the whole blocks of the arena and keeps the rest. */
+static int flush(struct sink *sink, struct err *err)
 {
-	sink->fill_bytes += len_bytes;
-	return sink->fill_bytes == sink->arena_bytes ? flush(sink, err) : 0;
+	size_t whole = sink->fill_bytes / IO_BLOCK * IO_BLOCK;
+
+	if (!whole)
+		return 0;
+	if (write_blocks(sink, sink->arena, whole, err) < 0)
+		return -1;
+	sink->fill_bytes -= whole;
+	memmove(sink->arena, sink->arena + whole, sink->fill_bytes);
+	return 0;
+}
+
+static int put_copied(struct sink *sink, const unsigned char *from, size_t len_bytes,
+		      struct err *err)
+{
+	while (len_bytes) {
+		size_t room = sink->arena_bytes - sink->fill_bytes;
+		size_t n = len_bytes < room ? len_bytes : room;
+
+		memcpy(sink->arena + sink->fill_bytes, from, n);
+		sink->fill_bytes += n;
+		from += n;
+		len_bytes -= n;
+		if (sink->fill_bytes == sink->arena_bytes && flush(sink, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int sink_put(struct sink *sink, const void *data, size_t len_bytes, struct err *err)
 {
-	const unsigned char *from = data;
+	if (sink->hashing)
+		sha256_update(&sink->hash, data, len_bytes);
+	return put_copied(sink, data, len_bytes, err);
+}
 
-	while (len_bytes) {
-		size_t room;
-		unsigned char *to = sink_space(sink, &room);
-		size_t n = len_bytes < room ? len_bytes : room;
+int sink_put_in_place(struct sink *sink, unsigned char *data, size_t len_bytes,
+		      struct err *err)
+{
+	size_t before, whole;
 
-		memcpy(to, from, n);
-		if (sink_commit(sink, n, err) < 0)
-			return -1;
-		from += n;
-		len_bytes -= n;
+	if (sink->hashing)
+		sha256_update(&sink->hash, data, len_bytes);
+	if (flush(sink, err) < 0)
+		return -1;
+	before = sink->fill_bytes;
+	if ((uintptr_t)data % IO_BLOCK != before)
+		return put_copied(sink, data, len_bytes, err);
+	/* What waits in the arena is the first part of the block that data stands in. */
+	memcpy(data - before, sink->arena, before);
+	whole = (before + len_bytes) / IO_BLOCK * IO_BLOCK;
+	if (!whole)
+		return put_copied(sink, data, len_bytes, err);
+	if (write_blocks(sink, data - before, whole, err) < 0)
+		return -1;
+	sink->fill_bytes = before + len_bytes - whole;
+	memcpy(sink->arena, data - before + whole, sink->fill_bytes);
+	return 0;
+}
+
+int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err)
+{
+	static const unsigned char zeros[IO_BLOCK];
+	uint64_t hashed = 0;
+	uint64_t to_block = (IO_BLOCK - sink_position(sink) % IO_BLOCK) % IO_BLOCK;
+	uint64_t whole;
+
+	while (sink->hashing && hashed < len_bytes) {
+		uint64_t left = len_bytes - hashed;
+		size_t n = left < sizeof(zeros) ? (size_t)left : sizeof(zeros);
+
+		sha256_update(&sink->hash, zeros, n);
+		hashed += n;
 	}
+	if (to_block > len_bytes)
+		to_block = len_bytes;
+	if (put_copied(sink, zeros, (size_t)to_block, err) < 0 || flush(sink, err) < 0)
+		return -1;
+	len_bytes -= to_block;
+	whole = len_bytes / IO_BLOCK * IO_BLOCK;
+	sink->written_bytes += whole;
+	return put_copied(sink, zeros, (size_t)(len_bytes - whole), err);
+}
+
+/* Changes bytes of flushed blocks: O_DIRECT writes blocks only, so they are read back. */
+static int patch_disk(struct sink *sink, uint64_t off, const unsigned char *data,
+		      size_t len, struct err *err)
+{
+	static _Alignas(IO_BLOCK) unsigned char block[IO_BLOCK];
+
+	while (len) {
+		uint64_t start = off / IO_BLOCK * IO_BLOCK;
+		size_t at = (size_t)(off - start);
+		size_t n = IO_BLOCK - at < len ? IO_BLOCK - at : len;
+
+		if (io_pread(sink->fd, block, IO_BLOCK, start) != IO_BLOCK)
+			return err_sys(err, errno, "reading %s back at byte %llu",
+				       sink->name, (unsigned long long)start);
+		memcpy(block + at, data, n);
+		if (io_pwrite(sink->fd, block, IO_BLOCK, start) < 0)
+			return err_sys(err, errno, "writing %s at byte %llu", sink->name,
+				       (unsigned long long)start);
+		off += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_bytes,
+	       struct err *err)
+{
+	const unsigned char *from = data;
+	size_t on_disk = 0;
+
+	if (sink->hashing || off > sink_position(sink) ||
+	    len_bytes > sink_position(sink) - off)
+		return err_set(err, ERR_FAILED, "%s: no such bytes to change",
+			       sink->name);
+	if (off < sink->written_bytes)
+		on_disk = sink->written_bytes - off < len_bytes
+				  ? (size_t)(sink->written_bytes - off)
+				  : len_bytes;
+	if (on_disk && patch_disk(sink, off, from, on_disk, err) < 0)
+		return -1;
+	if (on_disk < len_bytes)
+		memcpy(sink->arena + (off + on_disk - sink->written_bytes),
+		       from + on_disk, len_bytes - on_disk);
+	return 0;
+}
+
+int sink_sync(struct sink *sink, struct err *err)
+{
+	if (fdatasync(sink->fd) < 0)
+		return err_sys(err, errno, "making %s durable", sink->name);
+	return 0;
+}
+
+/* Writes what waits in the arena, padded to a block, and cuts the padding off. */
+static int write_rest(struct sink *sink, struct err *err)
+{
+	size_t padded;
+
+	if (flush(sink, err) < 0)
+		return -1;
+	if (sink->fill_bytes) {
+		padded = sink->direct ? IO_BLOCK : sink->fill_bytes;
+		memset(sink->arena + sink->fill_bytes, 0, IO_BLOCK - sink->fill_bytes);
+		if (io_pwrite(sink->fd, sink->arena, padded, sink->written_bytes) < 0)
+			return err_sys(err, errno, "writing the end of %s", sink->name);
+	}
+	if (ftruncate(sink->fd, (off_t)sink_position(sink)) < 0)
+		return err_sys(err, errno, "setting the length of %s", sink->name);
+	if (fsync(sink->fd) < 0)
+		return err_sys(err, errno, "making %s durable", sink->name);
 	return 0;
 }
 
@@ -127,12 +256,8 @@ int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err)
 	char partial[NAME_MAX + 16];
 	int fd;
 
-	if (sink->fill_bytes && flush(sink, err) < 0)
+	if (write_rest(sink, err) < 0)
 		return -1;
-	if (ftruncate(sink->fd, (off_t)sink->written_bytes) < 0)
-		return err_sys(err, errno, "setting the length of %s", sink->name);
-	if (fsync(sink->fd) < 0)
-		return err_sys(err, errno, "making %s durable", sink->name);
 	fd = sink->fd;
 	sink->fd = -1;
 	if (close(fd) < 0)
@@ -145,9 +270,35 @@ int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err)
 	return io_sync_dir(sink->dirfd, err);
 }
 
+int sink_truncate(struct sink *sink, uint64_t len_bytes, struct err *err)
+{
+	if (len_bytes > sink->written_bytes) {
+		if (len_bytes > sink_position(sink))
+			return err_set(err, ERR_FAILED, "%s is shorter", sink->name);
+		sink->fill_bytes = (size_t)(len_bytes - sink->written_bytes);
+		return write_rest(sink, err);
+	}
+	if (ftruncate(sink->fd, (off_t)len_bytes) < 0 || fsync(sink->fd) < 0)
+		return err_sys(err, errno, "cutting %s", sink->name);
+	sink->written_bytes = len_bytes;
+	sink->fill_bytes = 0;
+	return 0;
+}
+
 void sink_abandon(struct sink *sink)
 {
 	io_close(&sink->fd);
+}
+
+void sink_remove(struct sink *sink)
+{
+	char partial[NAME_MAX + 16];
+
+	if (sink->fd < 0)
+		return;
+	io_close(&sink->fd);
+	partial_name(sink, partial);
+	unlinkat(sink->dirfd, partial, 0);
 }
 
 int sink_write_file(int dirfd, const char *name, const void *data, size_t len_bytes,

@@ -1,7 +1,6 @@
 /*
- * A sequential output file written through a fixed arena with O_DIRECT. The producer
- * fills the arena in place, so bytes are never copied; the last, unaligned part is
- * written padded and the file is cut to its true length. The name is NAME.partial until
+ * A sequential output file written with O_DIRECT: whole blocks go to the disk from
+ * where they stand, the rest waits in a small arena. The name is NAME.partial until
  * everything is on the disk.
  */
 #ifndef FVOL_SINK_H
@@ -13,6 +12,7 @@
 #include <stdint.h>
 
 #include "toolkit/lib/err.h"
+#include "toolkit/lib/io.h"
 #include "toolkit/lib/sha256.h"
 
 struct sink {
@@ -22,29 +22,44 @@ struct sink {
 	unsigned char *arena; /* borrowed, aligned to IO_BLOCK */
 	size_t arena_bytes;   /* a multiple of IO_BLOCK */
 	size_t fill_bytes;
-	uint64_t written_bytes; /* flushed; the file's length is this plus fill_bytes */
+	uint64_t written_bytes; /* flushed, a multiple of IO_BLOCK until the end */
 	bool direct;		/* false: this file system has no O_DIRECT */
 	bool hashing;
-	struct sha256 hash; /* of everything flushed, when hashing */
+	struct sha256 hash; /* of everything that was put, when hashing */
 };
 
 /*
  * Creates NAME.partial (an old one is replaced; an existing NAME is an error) and
- * reserves expected_bytes on the disk, so that a volume which is too small is refused
+ * reserves reserve_bytes on the disk, so that a volume which is too small is refused
  * before the first byte: ERR_FAILED, with both figures in the sentence. 0 reserves
- * nothing.
+ * nothing. What is reserved and not written is given back by sink_finish().
  */
 int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *arena,
-	      size_t arena_bytes, uint64_t expected_bytes, bool hashing, struct err *err);
+	      size_t arena_bytes, uint64_t reserve_bytes, bool hashing, struct err *err);
 
-/* The free part of the arena: never empty after a successful commit. */
-unsigned char *sink_space(struct sink *sink, size_t *room_bytes);
+/* Bytes put so far: where the next one will stand. */
+uint64_t sink_position(const struct sink *sink);
 
-/* Takes len bytes that were put into sink_space(); writes the arena when it is full. */
-int sink_commit(struct sink *sink, size_t len_bytes, struct err *err);
-
-/* Copies data in: for headers, not for bulk. */
+/* Copies data in: for headers and small output. */
 int sink_put(struct sink *sink, const void *data, size_t len_bytes, struct err *err);
+
+/*
+ * Writes bulk data from where it stands, without copying it. data modulo IO_BLOCK must
+ * be the position modulo IO_BLOCK, and the bytes from data back to the beginning of its
+ * block must be writable (they are overwritten); otherwise it is copied.
+ */
+int sink_put_in_place(struct sink *sink, unsigned char *data, size_t len_bytes,
+		      struct err *err);
+
+/* Moves the position forward over bytes that read as zero, without writing them. */
+int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err);
+
+/* Overwrites bytes that were put before. Not while hashing. */
+int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_bytes,
+	       struct err *err);
+
+/* Makes what was flushed durable: all but the last few bytes of what was put. */
+int sink_sync(struct sink *sink, struct err *err);
 
 /*
  * Writes the rest, makes it durable and gives the file its name. digest, which may be
@@ -52,8 +67,17 @@ int sink_put(struct sink *sink, const void *data, size_t len_bytes, struct err *
  */
 int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err);
 
+/*
+ * Cuts the file at len_bytes, which must have been put, and makes that durable; it keeps
+ * the name NAME.partial.
+ */
+int sink_truncate(struct sink *sink, uint64_t len_bytes, struct err *err);
+
 /* Closes what is open; NAME.partial stays. Does nothing after sink_finish(). */
 void sink_abandon(struct sink *sink);
+
+/* Closes and removes NAME.partial. */
+void sink_remove(struct sink *sink);
 
 /* A small file in one call: written as above, mode 0600. An existing NAME is an error. */
 int sink_write_file(int dirfd, const char *name, const void *data, size_t len_bytes,
