@@ -1,0 +1,106 @@
+/* /proc/kcore as a source: kcore.h does the work. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "toolkit/lib/host.h"
+#include "toolkit/lib/kcore.h"
+#include "toolkit/lib/source.h"
+#include "toolkit/lib/sourceutil.h"
+
+/*
+ * Kernels in which one unreadable page makes a whole read() fail: the return value of the
+ * faulting copy was kept after the page had been replaced by zeros. Upstream's fix is
+ * "fs/proc/kcore.c: Clear ret value in read_kcore_iter after successful iov_iter_zero".
+ */
+static const struct {
+	uint32_t first, last;
+} fail_whole_reads[] = {
+	{ HOST_VERSION(6, 1, 116), HOST_VERSION(6, 1, 119) },
+	{ HOST_VERSION(6, 6, 57), HOST_VERSION(6, 6, 63) },
+	{ HOST_VERSION(6, 11, 4), HOST_VERSION(6, 11, 10) },
+	{ HOST_VERSION(6, 12, 0), HOST_VERSION(6, 12, 1) },
+};
+
+static bool fails_whole_reads(uint32_t version)
+{
+	for (size_t i = 0; i < sizeof(fail_whole_reads) / sizeof(fail_whole_reads[0]);
+	     i++)
+		if (version >= fail_whole_reads[i].first &&
+		    version <= fail_whole_reads[i].last)
+			return true;
+	return false;
+}
+
+static void probe(const struct source_env *env, const struct ranges *ranges,
+		  struct source_verdict *verdict)
+{
+	struct host host;
+	int fd, errnum;
+
+	(void)ranges;
+	host_read(env->proc_dirfd, env->sys_dirfd, &host);
+	fd = openat(env->proc_dirfd, "kcore", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	errnum = errno;
+	if (fd >= 0) {
+		close(fd);
+		if (fails_whole_reads(host.version))
+			verdict_set(verdict, true,
+				    "/proc/kcore opens; this kernel fails a whole read "
+				    "for one unreadable page, so single pages may be "
+				    "refused");
+		else
+			verdict_set(verdict, true, "/proc/kcore opens");
+	} else if (errnum == ENOENT) {
+		verdict_set(verdict, false,
+			    "this kernel has no /proc/kcore (CONFIG_PROC_KCORE)");
+	} else if (!host_may(&host, HOST_CAP_SYS_RAWIO)) {
+		verdict_set(verdict, false,
+			    "/proc/kcore needs CAP_SYS_RAWIO, which this process lacks");
+	} else if (host.lockdown == LOCKDOWN_CONFIDENTIALITY) {
+		verdict_set(verdict, false,
+			    "lockdown=confidentiality refuses /proc/kcore");
+	} else {
+		verdict_set(verdict, false, "opening /proc/kcore: %s (lockdown: %s)",
+			    strerror(errnum), host_lockdown_name(host.lockdown));
+	}
+}
+
+static int open_kcore(struct source *source, const struct source_env *env,
+		      const struct ranges *ranges, struct err *err)
+{
+	static struct kcore kcore;
+
+	kcore.fd = -1;
+	source->state = &kcore;
+	return kcore_open(&kcore, env->proc_dirfd, ranges, err);
+}
+
+static ssize_t read_kcore(struct source *source, uint64_t phys, void *buf, size_t len)
+{
+	return kcore_read(source->state, phys, buf, len);
+}
+
+static uint64_t hole_kcore(struct source *source, uint64_t phys, uint64_t len)
+{
+	return kcore_hole(source->state, phys, len);
+}
+
+static int close_kcore(struct source *source, struct err *err)
+{
+	(void)err;
+	if (source->state)
+		kcore_close(source->state);
+	source->state = NULL;
+	return 0;
+}
+
+const struct source_ops source_kcore = {
+	.name = "kcore",
+	.probe = probe,
+	.open = open_kcore,
+	.read = read_kcore,
+	.hole = hole_kcore,
+	.close = close_kcore,
+};
