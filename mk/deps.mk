@@ -3,7 +3,7 @@
 # in deps/sources.list, a recipe in deps/recipes/, its name in a list below.
 
 DEPS_x86_64 := mbedtls yyjson zlib zstd xz libarchive elfutils e2fsprogs
-DEPS_aarch64 := mbedtls yyjson
+DEPS_aarch64 := mbedtls yyjson zstd
 # For tests under sanitizers, and instruments of the tests.
 DEPS_host := mbedtls yyjson zlib zstd xz libarchive elfutils e2fsprogs
 

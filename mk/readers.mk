@@ -1,0 +1,21 @@
+# Independent readers of the image formats, and what tests link of them.
+
+READERS := build/check/obj/tests/readers/image.o build/check/obj/tests/readers/unsnappy.o
+build/check/bin/readimage: build/check/obj/tests/readers/readimage.o $(READERS)
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
+test-programs: build/check/bin/readimage
+
+build/check/bin/test_encoder: $(READERS)
+build/check/bin/fuzz_snappy: build/check/obj/tests/readers/unsnappy.o
+build/check/bin/fuzz_readimage: $(READERS)
+
+# Our snappy encoder against libsnappy-dev's, which nothing else is linked with;
+# BENCH_FILE= is what to compress. Not a part of `make test`.
+build/tests/bench/host/snappy: tests/bench/snappy.c toolkit/lib/snappy.c \
+		toolkit/lib/snappy.h toolkit/lib/le.h
+	@mkdir -p $(@D)
+	@$(CC_HOST) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -I. -o $@ $(filter %.c,$^) -lsnappy
+bench-snappy: build/tests/bench/host/snappy
+	@$< $(BENCH_FILE)
+.PHONY: bench-snappy
