@@ -16,6 +16,7 @@ include mk/kmods.mk
 include mk/image.mk
 include mk/docs.mk
 include mk/tests.mk
+include mk/readers.mk
 
 all: $(TOOL_BINARIES)
 

@@ -36,8 +36,4 @@ build/check/bin/image: $(SRC_image:%.c=build/check/obj/%.o) build/check/libfvol.
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ -Lbuild/deps/host/lib $(LIBS_image:%=-l%)
 -include $(wildcard build/check/obj/image/*.d)
 
-# Grows a file system in a test guest.
-build/tests/image/growfs: tests/image/growfs.c $(TOOLCHAIN_x86_64)
-	@mkdir -p $(@D)
-	@$(CC_x86_64) $(CFLAGS_COMMON) $(LDFLAGS_COMMON) -o $@ $<
-test-programs: build/check/bin/image build/tests/image/growfs
+test-programs: build/check/bin/image

@@ -2,7 +2,7 @@
 # the address and undefined-behaviour sanitizers; everything else tests what was released.
 
 HOST_STAMPS := $(foreach dep,$(DEPS_host),$(call dep_stamp,host,$(dep)))
-HOST_LIBS := -Lbuild/deps/host/lib -lyyjson -lmbedcrypto
+HOST_LIBS := -Lbuild/deps/host/lib -lyyjson -lmbedcrypto -lzstd
 
 build/check/obj/%.o: %.c mk/config.mk $(HOST_STAMPS)
 	@mkdir -p $(@D)

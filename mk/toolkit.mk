@@ -1,15 +1,17 @@
 # Programs that run on the instance: static musl, every architecture.
 # To add a tool: its directory in TOOLS, its sources and libraries below.
 
-TOOLS := capture hash
-SRC_capture := toolkit/capture/capture.c
-LIBS_capture := yyjson mbedcrypto
+TOOLS := capture hash grow
+SRC_capture := $(wildcard toolkit/capture/*.c)
+LIBS_capture := yyjson mbedcrypto zstd
 SRC_hash := toolkit/hash/hash.c
 LIBS_hash := mbedcrypto
+SRC_grow := toolkit/grow/grow.c
+LIBS_grow := yyjson
 
 LIB_SRC := $(wildcard toolkit/lib/*.c)
 
-lib_stamps = $(foreach dep,mbedtls yyjson,$(call dep_stamp,$(1),$(dep)))
+lib_stamps = $(foreach dep,mbedtls yyjson zstd,$(call dep_stamp,$(1),$(dep)))
 
 # $(1) architecture
 define arch_rules

@@ -7,7 +7,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
-work=$root/build/check/cli
+work=$root/build/check/cli.$$
+trap 'rm -rf "$work"' EXIT
 failed=0
 
 # Arguments: architecture, case directory. Leaves out, err and rc in $work.
@@ -25,6 +26,7 @@ run_case() {
 		bin=$root/build/release/$1/bin
 		capture() { $run "$bin/capture" "$@"; }
 		hash() { $run "$bin/hash" "$@"; }
+		grow() { $run "$bin/grow" "$@"; }
 		mkproc() { "$root/build/check/bin/mkproc" "$@"; }
 		umask 022
 		# shellcheck source=/dev/null
@@ -56,7 +58,7 @@ update() {
 mkdir -p "$work"
 [ $# -gt 0 ] || set -- "$root"/tests/cli/cases/*/
 for case; do
-	case=${case%/}
+	case=$(cd "$case" && pwd)
 	name=${case##*/}
 	for arch in x86_64 aarch64; do
 		run_case $arch "$case"

@@ -1,77 +1,35 @@
 /*
- * capture: the machine's memory into a LiME image. Thin: options, where the evidence
- * goes, and the record of what was captured; toolkit/lib/acquire.c does the work.
+ * capture: the machine's memory into an image. Thin: which source, where the evidence
+ * goes, and the record of what was captured; toolkit/lib/pipeline.c does the work.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "toolkit/lib/acquire.h"
+#include "toolkit/capture/capture.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
-#include "toolkit/lib/kcore.h"
 #include "toolkit/lib/lime.h"
-#include "toolkit/lib/progress.h"
-#include "toolkit/lib/ranges.h"
-#include "toolkit/lib/sink.h"
+#include "toolkit/lib/record.h"
 #include "toolkit/lib/sums.h"
-
-static const char usage[] =
-	"Usage: capture --evidence DIR --instance ID [--json]\n"
-	"       capture --output FILE [--json]\n"
-	"\n"
-	"Writes this machine's memory as a LiME image: the exact System RAM ranges of\n"
-	"/proc/iomem, read from /proc/kcore, written past the page cache, hashed on the way.\n"
-	"Bytes that cannot be read are zero in the image and are listed.\n"
-	"\n"
-	"  -e, --evidence DIR  make DIR/ID/TIME/ and write memory.lime and SHA256SUMS there\n"
-	"  -i, --instance ID   the instance's id, for the directory's name\n"
-	"  -o, --output FILE   write the image to FILE (a new file)\n"
-	"  -j, --json          end with one line of JSON on stdout\n"
-	"      --proc DIR      read DIR/iomem and DIR/kcore instead of /proc\n"
-	"  -h, --help          show this text\n"
-	"  -V, --version       show the version\n"
-	"\n"
-	"Exit: 0 everything captured; 2 usage; 3 captured, but with the gaps listed;\n"
-	"4 refused by the system; 5 failed, NAME.partial holds what was written.\n";
-
-/* The arena is all the memory that the image passes through. */
-#define ARENA_BYTES (1024 * 1024)
-static _Alignas(IO_BLOCK) unsigned char arena[ARENA_BYTES];
 
 static volatile sig_atomic_t interrupted;
 
-struct options {
-	const char *evidence;
-	const char *instance;
-	const char *output;
-	const char *proc;
-	bool json;
-};
+/* Large, and one of it: not on a stack. */
+static struct capture cap;
 
-struct capture {
-	const char *image; /* the image's name, as the caller would give it */
-	struct ranges ranges;
-	struct kcore kcore;
-	struct sink sink;
-	struct gaps gaps;
-	uint8_t digest[SHA256_LEN];
-};
-
-/* Too large for a stack that is locked in memory. */
-static struct capture capture;
+static _Alignas(IO_BLOCK) unsigned char image_arena[2 * IO_BLOCK];
+static _Alignas(IO_BLOCK) unsigned char log_arena[16 * IO_BLOCK];
 
 static void on_signal(int sig)
 {
@@ -89,13 +47,87 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Letters, digits, '-', '_' and '.', not at the start: the id becomes a directory. */
-static bool good_instance(const char *id)
+static int64_t now_ns(void)
 {
-	size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				"0123456789-_.");
+	struct timespec ts;
 
-	return len > 0 && len <= 64 && id[len] == '\0' && id[0] != '.' && id[0] != '-';
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int open_dir(const char *path, int *fd, struct err *err)
+{
+	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *fd < 0 ? err_sys(err, errno, "opening %s", path) : 0;
+}
+
+static int open_env(const struct options *opt, struct err *err)
+{
+	cap.env.kmods_dir = opt->kmods;
+	cap.env.allow_untested = opt->allow_untested;
+	cap.env.max_read_bytes = IO_CHUNK_BYTES;
+	if (open_dir(opt->proc, &cap.env.proc_dirfd, err) < 0 ||
+	    open_dir(opt->sys, &cap.env.sys_dirfd, err) < 0 ||
+	    open_dir(opt->dev, &cap.env.dev_dirfd, err) < 0)
+		return -1;
+	return ranges_read_iomem(cap.env.proc_dirfd, &cap.ranges, err);
+}
+
+/* The source to read from: the one asked for, or the first that the preflight allows. */
+static int choose_source(const struct options *opt, struct err *err)
+{
+	int first = preflight(&cap.env, &cap.ranges, &cap.preflight);
+	char why[400] = "";
+
+	if (opt->source) {
+		cap.source.ops = source_find(opt->source);
+		return 0;
+	}
+	if (first >= 0) {
+		cap.source.ops = cap.preflight.at[first].ops;
+		return 0;
+	}
+	for (size_t i = 0; i < PREFLIGHT_SOURCES; i++)
+		snprintf(why + strlen(why), sizeof(why) - strlen(why), "; %s: %.90s",
+			 cap.preflight.at[i].ops->name,
+			 cap.preflight.at[i].verdict.reason);
+	return err_set(err, ERR_REFUSED, "no source of memory is usable%s", why);
+}
+
+/* The second source is for single pages, and never one that loads code. */
+static void open_second(void)
+{
+	struct source_env env = cap.env;
+	struct err ignored;
+
+	env.max_read_bytes = IO_BLOCK;
+	for (size_t i = 0; i < PREFLIGHT_SOURCES; i++) {
+		const struct source_ops *ops = cap.preflight.at[i].ops;
+
+		if (ops == cap.source.ops || ops->loads_code || ops->sequential ||
+		    !cap.preflight.at[i].verdict.usable)
+			continue;
+		cap.second.ops = ops;
+		if (ops->open(&cap.second, &env, &cap.ranges, &ignored) == 0) {
+			cap.has_second = true;
+			return;
+		}
+		ops->close(&cap.second, &ignored);
+	}
+}
+
+/* Does the source lack any byte of the ranges? Only then is a second one worth its pages.
+ */
+static bool source_has_holes(void)
+{
+	for (size_t i = 0; i < cap.ranges.count; i++) {
+		const struct range *range = &cap.ranges.at[i];
+
+		for (uint64_t at = range->start; at < range->end; at |= 0xfff, at++)
+			if (cap.source.ops->hole(&cap.source, at, 1))
+				return true;
+	}
+	return false;
 }
 
 /*
@@ -138,70 +170,140 @@ out:
 	return fd;
 }
 
-static int open_source(const struct options *opt, struct err *err)
+static void set_format(const char *format)
 {
-	int procfd = open(opt->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = -1;
-
-	if (procfd < 0)
-		return err_sys(err, errno, "opening %s", opt->proc);
-	if (ranges_read_iomem(procfd, &capture.ranges, err) == 0 &&
-	    kcore_open(&capture.kcore, procfd, &capture.ranges, err) == 0)
-		rc = 0;
-	io_close(&procfd);
-	return rc;
+	cap.format = format;
+	cap.pipeline.encoder = strcmp(format, "avml") == 0  ? &encoder_avml
+			       : strcmp(format, "zst") == 0 ? &encoder_zst
+							    : NULL;
+	cap.pipeline.layout = cap.pipeline.encoder	   ? LAYOUT_ENCODER
+			      : strcmp(format, "raw") == 0 ? LAYOUT_RAW
+							   : LAYOUT_LIME;
 }
 
-static int write_image(int dirfd, const char *name, struct err *err)
+static const char *suffix(void)
 {
-	uint64_t bytes = lime_image_bytes(&capture.ranges);
-	struct progress progress;
-	int rc;
+	if (cap.pipeline.encoder)
+		return cap.pipeline.encoder->suffix;
+	return cap.pipeline.layout == LAYOUT_RAW ? "raw" : "lime";
+}
 
-	if (sink_open(&capture.sink, dirfd, name, arena, sizeof(arena), bytes, true,
-		      err) < 0)
+/* Where the image goes: the directory's descriptor; cap.name and cap.path are set. */
+static int open_destination(const struct options *opt, struct err *err)
+{
+	static char copy[PATH_MAX];
+	int fd;
+
+	if (opt->evidence) {
+		char dir[256] = "";
+
+		fd = make_evidence_dir(opt, dir, sizeof(dir), err);
+		snprintf(cap.name, sizeof(cap.name), "memory.%s", suffix());
+		snprintf(cap.path, sizeof(cap.path), "%s/%s", dir, cap.name);
+		return fd;
+	}
+	if (strlen(opt->output) >= sizeof(copy))
+		return err_set(err, ERR_USAGE, "%s: name too long", opt->output);
+	strcpy(copy, opt->output);
+	snprintf(cap.name, sizeof(cap.name), "%s", basename(copy));
+	strcpy(copy, opt->output);
+	snprintf(cap.path, sizeof(cap.path), "%s", opt->output);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "opening the directory of %s", opt->output)
+		      : fd;
+}
+
+/* The most that the image can take: nothing compresses, and every block has a header. */
+static uint64_t worst_bytes(void)
+{
+	uint64_t lime = lime_image_bytes(&cap.ranges);
+
+	if (cap.pipeline.layout == LAYOUT_LIME)
+		return lime;
+	if (cap.pipeline.layout == LAYOUT_RAW)
+		return cap.ranges.at[cap.ranges.count - 1].end + 1;
+	return lime + lime / 512 + (1 << 20);
+}
+
+/* raw is sparse: reserving its holes would ask for memory that the machine has not. */
+static uint64_t reserve_bytes(void)
+{
+	return cap.pipeline.layout == LAYOUT_RAW ? 0 : worst_bytes();
+}
+
+static int open_sinks(int dirfd, struct err *err)
+{
+	/* lime is hashed as the stream it is; avml changes headers later: read back. */
+	bool hash_file = !cap.opt->no_hash && cap.pipeline.layout != LAYOUT_LIME &&
+			 cap.pipeline.encoder != &encoder_avml;
+
+	cap.image.fd = cap.log.fd = -1;
+	if (sink_open(&cap.image, dirfd, cap.name, image_arena, sizeof(image_arena),
+		      reserve_bytes(), hash_file, err) < 0)
 		return -1;
-	if (!capture.sink.direct)
+	if (!cap.image.direct)
 		fprintf(stderr, "capture: warning: this file system has no O_DIRECT: "
 				"the image passes through the page cache\n");
-	progress_start(&progress, "capture", bytes);
-	rc = acquire(&capture.kcore, &capture.ranges, &capture.sink, &capture.gaps,
-		     &progress, &interrupted, err);
-	if (rc == 0)
-		rc = sink_finish(&capture.sink, capture.digest, err);
-	progress_end(&progress);
-	sink_abandon(&capture.sink);
+	if (!cap.opt->evidence)
+		return 0;
+	return sink_open(&cap.log, dirfd, "memory.chunks", log_arena, sizeof(log_arena),
+			 0, false, err);
+}
+
+static int hash_back(int dirfd, struct err *err)
+{
+	int fd = io_open_direct(dirfd, cap.name, false, err);
+	int rc = fd < 0 ? -1 : sums_hash_fd(fd, cap.file_sha256, err);
+
+	io_close(&fd);
 	return rc;
 }
 
-static int write_sums(int dirfd, const char *name, struct err *err)
+static int finish_image(int dirfd, struct err *err)
 {
-	static char line[SUMS_LINE_MAX];
-	size_t len = sums_format(capture.digest, name, line);
-
-	return sink_write_file(dirfd, "SHA256SUMS", line, len, err);
+	cap.file_bytes = sink_position(&cap.image);
+	if (sink_finish(&cap.image, cap.file_sha256, err) < 0)
+		return -1;
+	if (cap.opt->no_hash)
+		return 0;
+	if (cap.pipeline.layout == LAYOUT_LIME)
+		memcpy(cap.file_sha256, cap.pipeline.stream_sha256, SHA256_LEN);
+	return cap.pipeline.encoder == &encoder_avml ? hash_back(dirfd, err) : 0;
 }
 
-static void format_hex64(uint64_t value, char text[24])
+static int write_image(int dirfd, struct err *err)
 {
-	snprintf(text, 24, "0x%" PRIx64, value);
-}
+	int rc;
 
-static void add_range(struct json *doc, struct json_node *in, const struct range *range)
-{
-	char text[24];
+	if (open_sinks(dirfd, err) < 0)
+		return -1;
+	cap.pipeline.sink = &cap.image;
+	cap.pipeline.log = cap.opt->evidence ? &cap.log : NULL;
+	progress_start(&cap.progress, "capture", ranges_bytes(&cap.ranges));
+	rc = pipeline_run(&cap.pipeline, err);
+	progress_end(&cap.progress);
+	if (rc < 0 && cap.pipeline.did_not_fit) {
+		fprintf(stderr, "capture: warning: %s: written as lime instead\n",
+			err->text);
+		sink_remove(&cap.image);
+		sink_remove(&cap.log);
+		set_format("lime");
+		if (cap.opt->evidence)
+			snprintf(cap.name, sizeof(cap.name), "memory.lime");
+		return write_image(dirfd, err);
+	}
+	if (rc == 0)
+		rc = finish_image(dirfd, err);
+	else
+		cap.file_bytes = cap.image.fd < 0 ? 0 : sink_position(&cap.image);
+	/* The log of a broken capture is what its image is checked by. */
+	if (cap.log.fd >= 0) {
+		struct err log_err;
 
-	format_hex64(range->start, text);
-	json_add_str(doc, in, "start", text);
-	format_hex64(range->end, text);
-	json_add_str(doc, in, "end", text);
-}
-
-static const char *gap_reason(const struct gap *gap)
-{
-	if (gap->kind == GAP_UNMAPPED)
-		return "not in the source";
-	return gap->errnum ? strerror(gap->errnum) : "the source gave nothing";
+		if (sink_finish(&cap.log, NULL, rc == 0 ? err : &log_err) < 0)
+			rc = -1;
+	}
+	return rc;
 }
 
 /* The list in the JSON line is short: an SSM step's output is cut at 24,000 characters.
@@ -211,31 +313,11 @@ static const char *gap_reason(const struct gap *gap)
 static int print_json(struct err *err)
 {
 	struct json *doc = json_new();
-	struct json_node *root, *gaps;
-	char hex[SHA256_HEX_SIZE];
 	char *text;
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "describing the capture");
-	root = json_root(doc);
-	sha256_to_hex(capture.digest, hex);
-	json_add_str(doc, root, "image", capture.image);
-	json_add_str(doc, root, "format", "lime");
-	json_add_str(doc, root, "source", "kcore");
-	json_add_u64(doc, root, "bytes", lime_image_bytes(&capture.ranges));
-	json_add_str(doc, root, "sha256", hex);
-	json_add_u64(doc, root, "ranges", capture.ranges.count);
-	json_add_u64(doc, root, "ram_bytes", ranges_bytes(&capture.ranges));
-	json_add_u64(doc, root, "gap_bytes", capture.gaps.bytes);
-	json_add_u64(doc, root, "gaps", capture.gaps.count + capture.gaps.unlisted);
-	gaps = json_add_array(doc, root, "gap_list");
-	for (size_t i = 0; i < capture.gaps.count && i < GAPS_SHOWN; i++) {
-		struct json_node *gap = json_add_object(doc, gaps, NULL);
-
-		add_range(doc, gap, &capture.gaps.at[i].range);
-		json_add_str(doc, gap, "reason", gap_reason(&capture.gaps.at[i]));
-	}
-	json_add_bool(doc, root, "direct_io", capture.sink.direct);
+	evidence_describe(&cap, doc, json_root(doc), GAPS_SHOWN);
 	text = json_text(doc, false, NULL, err);
 	json_free(doc);
 	if (!text)
@@ -247,153 +329,132 @@ static int print_json(struct err *err)
 
 static void print_gaps(void)
 {
-	for (size_t i = 0; i < capture.gaps.count; i++) {
-		const struct gap *gap = &capture.gaps.at[i];
+	const struct gaps *gaps = &cap.pipeline.gaps;
 
+	for (size_t i = 0; i < gaps->count; i++)
 		fprintf(stderr, "capture: gap 0x%" PRIx64 "-0x%" PRIx64 ": %s\n",
-			gap->range.start, gap->range.end, gap_reason(gap));
-	}
-	if (capture.gaps.unlisted)
-		fprintf(stderr, "capture: %" PRIu64 " more gaps\n",
-			capture.gaps.unlisted);
+			gaps->at[i].range.start, gaps->at[i].range.end,
+			gaps->at[i].kind == GAP_UNMAPPED ? "not in the source"
+			: gaps->at[i].errnum		 ? strerror(gaps->at[i].errnum)
+							 : "the source gave nothing");
+	if (gaps->unlisted)
+		fprintf(stderr, "capture: %" PRIu64 " more gaps\n", gaps->unlisted);
 }
 
-/* Where the image goes: a directory's descriptor and the names. Returns -1 on failure. */
-static int open_destination(const struct options *opt, char *path, size_t size,
-			    const char **name, struct err *err)
+static int do_check(struct err *err)
 {
-	static char copy_dir[PATH_MAX], copy_base[PATH_MAX];
-	size_t len;
-	int fd;
+	int first = preflight(&cap.env, &cap.ranges, &cap.preflight);
+	struct json *doc;
+	char *text;
 
-	if (opt->evidence) {
-		fd = make_evidence_dir(opt, path, size, err);
-		len = strlen(path);
-		snprintf(path + len, size - len, "/%s", *name);
-		return fd;
+	if (!cap.opt->json) {
+		for (size_t i = 0; i < PREFLIGHT_SOURCES; i++)
+			printf("%-6s %s: %s\n", cap.preflight.at[i].ops->name,
+			       cap.preflight.at[i].verdict.usable ? "usable" : "refused",
+			       cap.preflight.at[i].verdict.reason);
+		printf("%zu ranges, %" PRIu64
+		       " bytes of memory; the image passes through "
+		       "%zu pages of it\n",
+		       cap.ranges.count, ranges_bytes(&cap.ranges),
+		       cap.opt->arena_bytes / IO_BLOCK);
+	} else {
+		doc = json_new();
+		if (!doc)
+			return err_sys(err, ENOMEM, "describing the sources");
+		record_preflight(doc, json_root(doc), &cap.preflight);
+		json_add_u64(doc, json_root(doc), "ranges", cap.ranges.count);
+		json_add_u64(doc, json_root(doc), "ram_bytes", ranges_bytes(&cap.ranges));
+		json_add_u64(doc, json_root(doc), "arena_bytes", cap.opt->arena_bytes);
+		text = json_text(doc, false, NULL, err);
+		json_free(doc);
+		if (!text)
+			return -1;
+		puts(text);
+		free(text);
 	}
-	if (strlen(opt->output) >= sizeof(copy_dir))
-		return err_set(err, ERR_USAGE, "%s: name too long", opt->output);
-	strcpy(copy_dir, opt->output);
-	strcpy(copy_base, opt->output);
-	*name = basename(copy_base);
-	snprintf(path, size, "%s", opt->output);
-	fd = open(dirname(copy_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(err, errno, "opening the directory of %s", opt->output)
-		      : fd;
+	return first < 0 ? err_set(err, ERR_REFUSED, "no source of memory is usable") : 0;
+}
+
+static int capture_into(int dirfd, struct err *err)
+{
+	struct err failure;
+	int rc;
+
+	cap.start_ns = now_ns();
+	rc = write_image(dirfd, err);
+	cap.end_ns = now_ns();
+	if (rc == 0)
+		print_gaps();
+	if (!cap.opt->evidence)
+		return rc;
+	/* What went wrong first is what is reported. */
+	if (rc < 0) {
+		failure = *err;
+		evidence_write(&cap, dirfd, &failure, err);
+		*err = failure;
+		return -1;
+	}
+	return evidence_write(&cap, dirfd, NULL, err);
+}
+
+static int do_capture(const struct options *opt, struct err *err)
+{
+	int dirfd = -1, rc = -1;
+	struct err close_err;
+
+	if (choose_source(opt, err) < 0)
+		return -1;
+	/* Source first: a refusal leaves no empty evidence directory behind. */
+	if (cap.source.ops->open(&cap.source, &cap.env, &cap.ranges, err) < 0)
+		goto out;
+	if (!cap.source.ops->sequential && source_has_holes())
+		open_second();
+	set_format(opt->format);
+	cap.pipeline.source = &cap.source;
+	cap.pipeline.second = cap.has_second ? &cap.second : NULL;
+	cap.pipeline.ranges = &cap.ranges;
+	cap.pipeline.arena_bytes = opt->arena_bytes;
+	cap.pipeline.workers = opt->workers;
+	cap.pipeline.hash = !opt->no_hash;
+	cap.pipeline.progress = &cap.progress;
+	cap.pipeline.interrupted = &interrupted;
+	dirfd = open_destination(opt, err);
+	if (dirfd >= 0)
+		rc = capture_into(dirfd, err);
+out:
+	io_close(&dirfd);
+	if (cap.has_second)
+		cap.second.ops->close(&cap.second, &close_err);
+	if (cap.source.ops->close(&cap.source, rc < 0 ? &close_err : err) < 0)
+		rc = -1;
+	return rc;
 }
 
 static int run(const struct options *opt, struct err *err)
 {
-	static char path[PATH_MAX];
-	const char *name = "memory.lime";
-	int dirfd = -1, rc = -1;
-
-	/* Source first: a refusal leaves no empty evidence directory behind. */
-	if (open_source(opt, err) < 0)
+	if (open_env(opt, err) < 0)
 		return -1;
-	dirfd = open_destination(opt, path, sizeof(path), &name, err);
-	if (dirfd < 0)
-		goto out;
-	capture.image = path;
-	/* Best effort: a host that forbids locking is captured all the same. */
-	mlockall(MCL_CURRENT);
-	if (write_image(dirfd, name, err) < 0)
-		goto out;
-	if (opt->evidence && write_sums(dirfd, name, err) < 0)
-		goto out;
-	print_gaps();
-	if (opt->json && print_json(err) < 0)
-		goto out;
-	rc = 0;
-out:
-	io_close(&dirfd);
-	kcore_close(&capture.kcore);
-	return rc;
-}
-
-enum { OPT_PROC = 256 };
-
-/* Returns -1 to go on, or the exit code. */
-static int parse(int argc, char **argv, struct options *opt)
-{
-	static const struct option options[] = {
-		{ "evidence", required_argument, NULL, 'e' },
-		{ "instance", required_argument, NULL, 'i' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "proc", required_argument, NULL, OPT_PROC },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ 0 },
-	};
-	int c, bad = 0;
-
-	/* getopt speaks under this name. */
-	argv[0] = "capture";
-	while (!bad && (c = getopt_long(argc, argv, "e:i:o:jhV", options, NULL)) != -1) {
-		switch (c) {
-		case 'e':
-			bad = cli_set_once("capture", &opt->evidence, "evidence");
-			break;
-		case 'i':
-			bad = cli_set_once("capture", &opt->instance, "instance");
-			break;
-		case 'o':
-			bad = cli_set_once("capture", &opt->output, "output");
-			break;
-		case 'j':
-			opt->json = true;
-			break;
-		case OPT_PROC:
-			bad = cli_set_once("capture", &opt->proc, "proc");
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case 'V':
-			puts("capture (fvol) " FVOL_VERSION);
-			return 0;
-		default:
-			fputs("Try 'capture --help'.\n", stderr);
-			return ERR_USAGE;
-		}
-	}
-	return bad ? bad : -1;
-}
-
-static const char *contradiction(const struct options *opt, int rest)
-{
-	if (rest)
-		return "it takes no argument without an option";
-	if (!opt->evidence == !opt->output)
-		return "one of --evidence and --output is needed";
-	if (!opt->evidence != !opt->instance)
-		return "--evidence and --instance go together";
-	if (opt->instance && !good_instance(opt->instance))
-		return "the instance id may hold letters, digits, '-', '_' and '.'";
-	return NULL;
+	if (opt->check)
+		return do_check(err);
+	if (do_capture(opt, err) < 0)
+		return -1;
+	return opt->json ? print_json(err) : 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct options opt = { 0 };
 	struct err err = { 0 };
-	const char *why;
-	int code = parse(argc, argv, &opt);
+	int code = options_parse(argc, argv, &opt);
 
 	if (code < 0) {
-		why = contradiction(&opt, argc - optind);
-		if (why)
-			return cli_usage("capture", why);
-		if (!opt.proc)
-			opt.proc = "/proc";
-		capture.kcore.fd = -1;
+		cap.opt = &opt;
+		cap.env.proc_dirfd = cap.env.sys_dirfd = cap.env.dev_dirfd = -1;
 		catch_signals();
 		if (run(&opt, &err) < 0)
 			code = err_report(&err, "capture");
 		else
-			code = capture.gaps.bytes ? ERR_GAPS : 0;
+			code = cap.pipeline.gaps.bytes ? ERR_GAPS : 0;
 	}
 	if (io_close_stdout(&err) < 0)
 		return err_report(&err, "capture");

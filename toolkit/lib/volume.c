@@ -10,86 +10,44 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/mountdev.h"
 #include "toolkit/lib/sums.h"
-
-#define EXT4_MAGIC 0xef53
-
-/* ext4's superblock stands at byte 1024; linux Documentation/filesystems/ext4. */
-#define SUPERBLOCK_OFF 1024
-#define SUPERBLOCK_MAGIC 0x38
-#define SUPERBLOCK_LABEL 0x78
-#define SUPERBLOCK_LABEL_LEN 16
 
 #define MANIFEST_MAX (16 * 1024 * 1024)
 
-static int check_mount(int dirfd, struct err *err)
+static int check_mount(int dirfd, dev_t *dev, struct err *err)
 {
 	struct statvfs flags;
-	struct statfs fs;
-	struct stat here, parent;
 
-	if (fstatfs(dirfd, &fs) < 0 || fstatvfs(dirfd, &flags) < 0 ||
-	    fstat(dirfd, &here) < 0 || fstatat(dirfd, "..", &parent, 0) < 0)
+	if (mountdev_of_mount(dirfd, dev, err) < 0)
+		return -1;
+	if (fstatvfs(dirfd, &flags) < 0)
 		return err_sys(err, errno, "examining the mount");
-	if (here.st_dev == parent.st_dev)
-		return err_set(err, ERR_FAILED, "not a mount point");
-	if (fs.f_type != EXT4_MAGIC)
-		return err_set(err, ERR_FAILED, "not an ext4 file system");
 	if (!(flags.f_flag & ST_NOSUID) || !(flags.f_flag & ST_NODEV) ||
 	    !(flags.f_flag & ST_NOATIME))
 		return err_set(err, ERR_FAILED, "not mounted nosuid,nodev,noatime");
 	return 0;
 }
 
-/* The disk's name in /dev, from the kernel's own uevent of the device number. */
-static int device_path(dev_t dev, char path[64], struct err *err)
-{
-	char uevent[64], text[4096], *name;
-
-	snprintf(uevent, sizeof(uevent), "/sys/dev/block/%u:%u/uevent", major(dev),
-		 minor(dev));
-	if (io_read_text(AT_FDCWD, uevent, text, sizeof(text), NULL, err) < 0)
-		return -1;
-	name = strstr(text, "DEVNAME=");
-	if (!name)
-		return err_set(err, ERR_FAILED, "%s names no device", uevent);
-	name += strlen("DEVNAME=");
-	name[strcspn(name, "\n")] = '\0';
-	if (snprintf(path, 64, "/dev/%s", name) >= 64)
-		return err_set(err, ERR_FAILED, "the device's name is too long");
-	return 0;
-}
-
-static int check_superblock(const char *path, dev_t dev, struct err *err)
+static int check_superblock(dev_t dev, struct err *err)
 {
 	static _Alignas(IO_BLOCK) unsigned char block[IO_BLOCK];
-	const unsigned char *sb = block + SUPERBLOCK_OFF;
-	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
+	char path[MOUNTDEV_PATH];
+	int fd = mountdev_open(dev, O_DIRECT, path, err);
 	ssize_t n;
 
 	if (fd < 0)
-		return err_sys(err, errno, "opening %s", path);
-	if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode) || st.st_rdev != dev) {
-		io_close(&fd);
-		return err_set(err, ERR_FAILED, "%s is not the disk that is mounted",
-			       path);
-	}
+		return -1;
 	n = io_pread(fd, block, sizeof(block), 0);
+	if (n != (ssize_t)sizeof(block))
+		err_sys(err, n < 0 ? errno : EIO, "reading %s", path);
 	io_close(&fd);
 	if (n != (ssize_t)sizeof(block))
-		return err_sys(err, n < 0 ? errno : EIO, "reading %s", path);
-	if (sb[SUPERBLOCK_MAGIC] != (EXT4_MAGIC & 0xff) ||
-	    sb[SUPERBLOCK_MAGIC + 1] != EXT4_MAGIC >> 8 ||
-	    strncmp((const char *)sb + SUPERBLOCK_LABEL, VOLUME_LABEL,
-		    SUPERBLOCK_LABEL_LEN) != 0)
-		return err_set(err, ERR_FAILED, "%s does not carry the label %s", path,
-			       VOLUME_LABEL);
-	return 0;
+		return -1;
+	return mountdev_check_super(block + EXT4_SUPER_OFF, VOLUME_LABEL, path, err);
 }
 
 /* sysfs pads the serial with blanks; a partition's disk is one directory up. */
@@ -110,19 +68,6 @@ static int check_serial(dev_t dev, const char *serial, struct err *err)
 			       "the mounted disk has another serial (%s)", text);
 	}
 	return err_prefix(err, "the mounted disk shows no serial");
-}
-
-static int check_device(int dirfd, const char *serial, struct err *err)
-{
-	struct stat st;
-	char path[64];
-
-	if (fstat(dirfd, &st) < 0)
-		return err_sys(err, errno, "examining the mount");
-	if (device_path(st.st_dev, path, err) < 0 ||
-	    check_superblock(path, st.st_dev, err) < 0)
-		return -1;
-	return serial ? check_serial(st.st_dev, serial, err) : 0;
 }
 
 static bool has_prefix(const char *name, const char *prefix)
@@ -203,12 +148,13 @@ int volume_check(const char *dir, const struct volume_expect *expect, size_t *fi
 		 struct err *err)
 {
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dev_t dev;
 	int rc = -1;
 
 	if (dirfd < 0)
 		return err_sys(err, errno, "opening %s", dir);
-	if (check_mount(dirfd, err) == 0 &&
-	    check_device(dirfd, expect->serial, err) == 0 &&
+	if (check_mount(dirfd, &dev, err) == 0 && check_superblock(dev, err) == 0 &&
+	    (!expect->serial || check_serial(dev, expect->serial, err) == 0) &&
 	    check_manifest(dirfd, expect, files, err) == 0)
 		rc = 0;
 	else

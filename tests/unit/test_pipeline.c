@@ -7,20 +7,21 @@
 
 #include "tests/lib/fakeproc.h"
 #include "tests/unit/check.h"
-#include "toolkit/lib/acquire.h"
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/kcore.h"
 #include "toolkit/lib/lime.h"
+#include "toolkit/lib/pipeline.h"
 
-/* Odd on purpose: pieces end inside pages and inside words. */
-#define ARENA (5 * IO_BLOCK)
-static _Alignas(IO_BLOCK) unsigned char arena[ARENA];
+static _Alignas(IO_BLOCK) unsigned char arena[2 * IO_BLOCK];
 
 static char dir[64];
 static int dirfd;
 static struct ranges ranges;
 static struct kcore kcore;
 static struct sink sink;
-static struct gaps gaps;
+static struct pipeline pipeline;
+static struct progress progress;
+static volatile sig_atomic_t interrupted;
 static struct err err;
 static unsigned char *image;
 static size_t image_len;
@@ -28,7 +29,7 @@ static size_t image_len;
 static void set_up(void)
 {
 	/* Beside the test, not in /tmp: O_DIRECT wants a real file system. */
-	strcpy(dir, "build/check/acquire-XXXXXX");
+	strcpy(dir, "build/check/pipeline-XXXXXX");
 	if (!mkdtemp(dir) || (dirfd = open(dir, O_RDONLY | O_DIRECTORY)) < 0)
 		abort();
 	err = (struct err){ 0 };
@@ -53,6 +54,11 @@ static void read_back(void)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
+	/* raw is as long as the address space. */
+	if (st.st_size > 1 << 30) {
+		close(fd);
+		return;
+	}
 	image_len = (size_t)st.st_size;
 	image = malloc(image_len);
 	if (io_pread(fd, image, image_len, 0) != st.st_size)
@@ -60,23 +66,53 @@ static void read_back(void)
 	close(fd);
 }
 
-static int run(uint64_t cut_bytes, uint8_t digest[SHA256_LEN])
+/* Gives up after some bytes, as a full disk does. */
+static uint64_t room_bytes = UINT64_MAX;
+
+static ssize_t limited_read(struct source *source, uint64_t phys, void *buf, size_t len)
 {
-	static const sig_atomic_t never;
-	struct progress progress;
+	if (pipeline.captured_bytes > room_bytes)
+		interrupted = 1;
+	return source_kcore.read(source, phys, buf, len);
+}
+
+/* Of the whole tree: a fake proc, opened once and closed by the source. */
+static int run(uint64_t cut_bytes, enum pipeline_layout layout,
+	       uint8_t digest[SHA256_LEN])
+{
+	struct source_ops ops = source_kcore;
+	struct source source = { .ops = &ops };
+	struct source_env env = { .proc_dirfd = dirfd,
+				  .sys_dirfd = dirfd,
+				  .dev_dirfd = dirfd };
+	struct err ignored;
 	int rc = -1;
 
+	ops.read = limited_read;
+	interrupted = 0;
 	if (fakeproc_write(dirfd, FAKE_IOMEM, cut_bytes) < 0)
 		abort();
 	if (ranges_read_iomem(dirfd, &ranges, &err) < 0 ||
-	    kcore_open(&kcore, dirfd, &ranges, &err) < 0)
+	    ops.open(&source, &env, &ranges, &err) < 0)
 		return -1;
 	progress_start(&progress, "test", 0);
-	if (sink_open(&sink, dirfd, "image", arena, ARENA, lime_image_bytes(&ranges),
-		      true, &err) == 0 &&
-	    acquire(&kcore, &ranges, &sink, &gaps, &progress, &never, &err) == 0)
-		rc = sink_finish(&sink, digest, &err);
-	kcore_close(&kcore);
+	pipeline = (struct pipeline){ .source = &source,
+				      .ranges = &ranges,
+				      .layout = layout,
+				      .sink = &sink,
+				      .arena_bytes = PIPELINE_ARENA_MIN,
+				      .workers = 2,
+				      .hash = true,
+				      .progress = &progress,
+				      .interrupted = &interrupted };
+	if (sink_open(&sink, dirfd, "image", arena, sizeof(arena), 0, false, &err) == 0) {
+		rc = pipeline_run(&pipeline, &err);
+		if (rc == 0)
+			rc = sink_finish(&sink, NULL, &err);
+		memcpy(digest, pipeline.stream_sha256, SHA256_LEN);
+	}
+	sink_abandon(&sink);
+	ops.close(&source, &ignored);
 	read_back();
 	return rc;
 }
@@ -90,8 +126,9 @@ static size_t wrong_bytes(const unsigned char *data, const struct range *range)
 		uint64_t word = fake_word(at & ~7ull);
 		unsigned char want = (unsigned char)(word >> 8 * (at & 7));
 
-		for (size_t i = 0; i < gaps.count; i++)
-			if (at >= gaps.at[i].range.start && at <= gaps.at[i].range.end)
+		for (size_t i = 0; i < pipeline.gaps.count; i++)
+			if (at >= pipeline.gaps.at[i].range.start &&
+			    at <= pipeline.gaps.at[i].range.end)
 				want = 0;
 		wrong += data[at - range->start] != want;
 	}
@@ -120,14 +157,14 @@ static void every_byte_is_in_its_place(void)
 	uint8_t digest[SHA256_LEN], want[SHA256_LEN];
 
 	set_up();
-	CHECK(run(0, digest) == 0);
+	CHECK(run(0, LAYOUT_LIME, digest) == 0);
 	CHECK(ranges.count == FAKE_RANGES);
 	check_image();
 	sha256(image, image_len, want);
 	CHECK(memcmp(digest, want, sizeof(want)) == 0);
-	CHECK(gaps.count == 1 && gaps.bytes == FAKE_GAP_BYTES);
-	CHECK(gaps.at[0].range.start == FAKE_GAP_START &&
-	      gaps.at[0].kind == GAP_UNMAPPED);
+	CHECK(pipeline.gaps.count == 1 && pipeline.gaps.bytes == FAKE_GAP_BYTES);
+	CHECK(pipeline.gaps.at[0].range.start == FAKE_GAP_START &&
+	      pipeline.gaps.at[0].kind == GAP_UNMAPPED);
 	CHECK(faccessat(dirfd, "image.partial", F_OK, 0) < 0);
 	tear_down();
 }
@@ -137,12 +174,62 @@ static void what_the_source_does_not_give_is_a_gap(void)
 	uint8_t digest[SHA256_LEN];
 
 	set_up();
-	CHECK(run(3 * 4096, digest) == 0);
+	CHECK(run(3 * 4096, LAYOUT_LIME, digest) == 0);
 	check_image();
-	CHECK(gaps.count == 2 && gaps.bytes == FAKE_GAP_BYTES + 3 * 4096);
-	CHECK(gaps.at[1].range.start == 0x2000fd000 &&
-	      gaps.at[1].range.end == 0x2000fffff);
-	CHECK(gaps.at[1].kind == GAP_UNREADABLE);
+	CHECK(pipeline.gaps.count == 2 &&
+	      pipeline.gaps.bytes == FAKE_GAP_BYTES + 3 * 4096);
+	CHECK(pipeline.gaps.at[1].range.start == 0x2000fd000 &&
+	      pipeline.gaps.at[1].range.end == 0x2000fffff);
+	CHECK(pipeline.gaps.at[1].kind == GAP_UNREADABLE);
+	tear_down();
+}
+
+static void raw_has_every_byte_at_its_address(void)
+{
+	uint8_t digest[SHA256_LEN];
+	int fd;
+
+	set_up();
+	CHECK(run(0, LAYOUT_RAW, digest) == 0);
+	fd = openat(dirfd, "image", O_RDONLY);
+	for (size_t i = 0; i < ranges.count; i++) {
+		size_t len = (size_t)range_bytes(&ranges.at[i]);
+		unsigned char *data = malloc(len);
+
+		CHECK(io_pread(fd, data, len, ranges.at[i].start) == (ssize_t)len);
+		CHECK(wrong_bytes(data, &ranges.at[i]) == 0);
+		free(data);
+	}
+	close(fd);
+	tear_down();
+}
+
+/* What was written before the end came is a whole, shorter image. */
+static void a_capture_that_ends_early_leaves_a_valid_image(void)
+{
+	uint8_t digest[SHA256_LEN];
+	struct range last;
+	struct stat st;
+	int fd;
+
+	set_up();
+	room_bytes = 1 << 20;
+	CHECK(run(0, LAYOUT_LIME, digest) < 0);
+	room_bytes = UINT64_MAX;
+	CHECK(strstr(err.text, "interrupted") && pipeline.truncated);
+	fd = openat(dirfd, "image.partial", O_RDONLY);
+	CHECK(fd >= 0 && fstat(fd, &st) == 0);
+	/* The second range is the one that was cut: its header says where. */
+	CHECK(io_pread(fd, &last, sizeof(last), LIME_HEADER_BYTES + 0x9ec00 + 8) ==
+	      sizeof(last));
+	CHECK(last.start == 0x100000 && last.end < 0x4fffff);
+	CHECK((uint64_t)st.st_size ==
+	      2 * LIME_HEADER_BYTES + 0x9ec00 + range_bytes(&last));
+	image = malloc((size_t)range_bytes(&last));
+	CHECK(io_pread(fd, image, (size_t)range_bytes(&last),
+		       2 * LIME_HEADER_BYTES + 0x9ec00) == (ssize_t)range_bytes(&last));
+	CHECK(wrong_bytes(image, &last) == 0);
+	close(fd);
 	tear_down();
 }
 
@@ -155,7 +242,7 @@ static void an_existing_image_is_kept(void)
 	fd = openat(dirfd, "image", O_WRONLY | O_CREAT, 0600);
 	CHECK(fd >= 0 && write(fd, "old", 3) == 3);
 	close(fd);
-	CHECK(run(0, digest) < 0);
+	CHECK(run(0, LAYOUT_LIME, digest) < 0);
 	CHECK(err.kind == ERR_FAILED && strstr(err.text, "exists"));
 	CHECK(image_len == 3 && memcmp(image, "old", 3) == 0);
 	tear_down();
@@ -218,6 +305,8 @@ int main(void)
 	RUN(lime_header_is_golden);
 	RUN(every_byte_is_in_its_place);
 	RUN(what_the_source_does_not_give_is_a_gap);
+	RUN(raw_has_every_byte_at_its_address);
+	RUN(a_capture_that_ends_early_leaves_a_valid_image);
 	RUN(an_existing_image_is_kept);
 	RUN(a_bad_kcore_is_an_error);
 	return DONE();

@@ -1,0 +1,25 @@
+# Benchmarks: `make bench SUITE=capture`. Not a part of `make test`: they take long, and what
+# they say of time depends on what else the machine does.
+
+BENCH_OUT := build/tests/bench
+BENCH_PROGRAMS := timed avmllike
+
+# $(1) architecture
+define bench_rule
+$(BENCH_OUT)/$(1)/%: tests/bench/%.c mk/config.mk mk/bench.mk $(TOOLCHAIN_$(1))
+	@mkdir -p $$(@D)
+	@echo "  CC      $$< ($(1))"
+	@$(CC_$(1)) $(CFLAGS_COMMON) $(LDFLAGS_COMMON) -o $$@ $$<
+endef
+$(foreach arch,$(ARCHES),$(eval $(call bench_rule,$(arch))))
+
+bench-programs: $(foreach arch,$(ARCHES),$(BENCH_PROGRAMS:%=$(BENCH_OUT)/$(arch)/%))
+.PHONY: bench-programs
+
+# SUITE= names tests/bench/SUITE.sh, BENCH_ARGS= are its options.
+SUITE ?= capture
+bench: $(TOOL_BINARIES) $(IMAGE) out/kmods/catalogue.json vm-tools bench-programs \
+		build/kernels/stamp-images build/stamps/packages-test \
+		build/stamps/packages-build
+	@sh tests/bench/$(SUITE).sh $(BENCH_ARGS)
+.PHONY: bench

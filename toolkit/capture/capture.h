@@ -1,0 +1,47 @@
+/* One capture: what was asked, what is open, what came of it. */
+#ifndef FVOL_CAPTURE_H
+#define FVOL_CAPTURE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "toolkit/capture/options.h"
+#include "toolkit/lib/err.h"
+#include "toolkit/lib/json.h"
+#include "toolkit/lib/pipeline.h"
+#include "toolkit/lib/preflight.h"
+#include "toolkit/lib/progress.h"
+#include "toolkit/lib/sink.h"
+
+struct capture {
+	const struct options *opt;
+	struct source_env env;
+	struct ranges ranges;
+	struct preflight preflight;
+	struct source source, second;
+	bool has_second;
+	struct pipeline pipeline;
+	struct progress progress;
+	struct sink image, log;
+	const char *format; /* as written: avml may have become lime */
+	char name[NAME_MAX];
+	char path[PATH_MAX]; /* of the image, as the caller would say it */
+	uint8_t file_sha256[SHA256_LEN];
+	uint64_t file_bytes;
+	int64_t start_ns, end_ns;
+};
+
+/* What the last line of output and record.json have in common; so many gaps are listed.
+ */
+void evidence_describe(const struct capture *cap, struct json *doc, struct json_node *in,
+		       size_t gaps_shown);
+
+/*
+ * Writes record.json, symbols/ and SHA256SUMS beside the image; after a failure, which
+ * the record then tells, no SHA256SUMS.
+ */
+int evidence_write(const struct capture *cap, int dirfd, const struct err *failure,
+		   struct err *err);
+
+#endif

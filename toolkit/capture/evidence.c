@@ -1,0 +1,185 @@
+/* What is known of a capture, beside its image. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "toolkit/capture/capture.h"
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/record.h"
+#include "toolkit/lib/sums.h"
+
+static _Alignas(IO_BLOCK) unsigned char sums_arena[IO_BLOCK];
+
+static void add_digest(const struct capture *cap, struct json *doc, struct json_node *in,
+		       const char *key, const uint8_t digest[SHA256_LEN])
+{
+	char hex[SHA256_HEX_SIZE];
+
+	if (cap->opt->no_hash)
+		return;
+	sha256_to_hex(digest, hex);
+	json_add_str(doc, in, key, hex);
+}
+
+/* What the last line of output and record.json have in common. */
+void evidence_describe(const struct capture *cap, struct json *doc, struct json_node *in,
+		       size_t gaps_shown)
+{
+	const struct pipeline *p = &cap->pipeline;
+
+	json_add_str(doc, in, "image", cap->path);
+	json_add_str(doc, in, "format", cap->format);
+	json_add_str(doc, in, "source", cap->source.ops->name);
+	if (p->gaps.second_bytes) {
+		json_add_str(doc, in, "second_source", cap->second.ops->name);
+		json_add_u64(doc, in, "second_source_bytes", p->gaps.second_bytes);
+	}
+	json_add_u64(doc, in, "bytes", cap->file_bytes);
+	add_digest(cap, doc, in, "sha256", cap->file_sha256);
+	add_digest(cap, doc, in, "lime_sha256", p->stream_sha256);
+	json_add_u64(doc, in, "ranges", cap->ranges.count);
+	json_add_u64(doc, in, "ram_bytes", ranges_bytes(&cap->ranges));
+	json_add_u64(doc, in, "captured_bytes", p->captured_bytes - p->gaps.bytes);
+	json_add_u64(doc, in, "gap_bytes", p->gaps.bytes);
+	json_add_u64(doc, in, "gaps", p->gaps.count + p->gaps.unlisted);
+	record_gaps(doc, in, &p->gaps, gaps_shown);
+	json_add_bool(doc, in, "direct_io", cap->image.direct);
+}
+
+/* The difference between the wall clock and the time since boot: what it was set to. */
+static void describe_clock(const struct capture *cap, struct json *doc,
+			   struct json_node *in)
+{
+	struct timespec boot, now;
+	int64_t now_ns;
+
+	record_time(doc, in, "start", cap->start_ns);
+	record_time(doc, in, "end", cap->end_ns);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	record_time(doc, in, "booted",
+		    now_ns - ((int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec));
+}
+
+/* The tool's own bytes, as they run. */
+static void describe_tool(const struct capture *cap, struct json *doc,
+			  struct json_node *in)
+{
+	struct json_node *tool = json_add_object(doc, in, "tool");
+	uint8_t digest[SHA256_LEN];
+	char hex[SHA256_HEX_SIZE];
+	struct err ignored;
+	int fd = io_open_direct(AT_FDCWD, "/proc/self/exe", true, &ignored);
+
+	json_add_str(doc, tool, "name", "capture");
+	json_add_str(doc, tool, "version", FVOL_VERSION);
+	if (fd >= 0 && sums_hash_fd(fd, digest, &ignored) == 0) {
+		sha256_to_hex(digest, hex);
+		json_add_str(doc, tool, "sha256", hex);
+	}
+	io_close(&fd);
+	json_add_u64(doc, tool, "arena_bytes", cap->opt->arena_bytes);
+	json_add_u64(doc, tool, "chunk_bytes", cap->pipeline.chunk_bytes);
+	json_add_u64(doc, tool, "workers", cap->opt->workers);
+}
+
+static int write_record(const struct capture *cap, int dirfd, int symbolsfd,
+			const struct err *failure, struct err *err)
+{
+	struct json *doc = json_new();
+	struct json_node *root;
+	char *text = NULL;
+	size_t len;
+	int rc = -1;
+
+	if (!doc)
+		return err_sys(err, ENOMEM, "writing record.json");
+	root = json_root(doc);
+	json_add_u64(doc, root, "format_version", 1);
+	json_add_bool(doc, root, "complete", !failure && !cap->pipeline.gaps.bytes);
+	if (failure)
+		json_add_str(doc, root, "failure", failure->text);
+	json_add_bool(doc, root, "truncated", cap->pipeline.truncated);
+	evidence_describe(cap, doc, root, GAPS_MAX);
+	record_ranges(doc, root, "expected", &cap->ranges);
+	describe_clock(cap, doc, root);
+	describe_tool(cap, doc, root);
+	record_kernel(doc, root, cap->env.proc_dirfd, cap->env.sys_dirfd);
+	record_preflight(doc, root, &cap->preflight);
+	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, symbolsfd, doc,
+			  json_add_array(doc, root, "symbols_missing"), err) < 0)
+		goto out;
+	text = json_text(doc, true, &len, err);
+	if (text)
+		rc = sink_write_file(dirfd, "record.json", text, len, err);
+out:
+	free(text);
+	json_free(doc);
+	return rc;
+}
+
+static int add_sum(int dirfd, const char *name, const uint8_t *known, struct sink *sums,
+		   struct err *err)
+{
+	static char line[SUMS_LINE_MAX];
+	uint8_t digest[SHA256_LEN];
+	int fd, rc = 0;
+
+	if (known) {
+		memcpy(digest, known, sizeof(digest));
+	} else {
+		if (faccessat(dirfd, name, F_OK, 0) < 0)
+			return 0;
+		fd = io_open_direct(dirfd, name, false, err);
+		rc = fd < 0 ? -1 : sums_hash_fd(fd, digest, err);
+		io_close(&fd);
+	}
+	if (rc < 0)
+		return err_prefix(err, "%s", name);
+	return sink_put(sums, line, sums_format(digest, name, line), err);
+}
+
+static int write_sums(const struct capture *cap, int dirfd, struct err *err)
+{
+	static const char *const names[] = {
+		"memory.chunks",   "record.json",      "symbols/btf",
+		"symbols/cmdline", "symbols/config",   "symbols/config.gz",
+		"symbols/iomem",   "symbols/kallsyms", "symbols/module-build-ids",
+		"symbols/modules", "symbols/version",  "symbols/vmcoreinfo"
+	};
+	struct sink sums;
+	int rc;
+
+	if (sink_open(&sums, dirfd, "SHA256SUMS", sums_arena, sizeof(sums_arena), 0,
+		      false, err) < 0)
+		return -1;
+	rc = add_sum(dirfd, cap->name, cap->file_sha256, &sums, err);
+	for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		rc = add_sum(dirfd, names[i], NULL, &sums, err);
+	if (rc == 0)
+		rc = sink_finish(&sums, NULL, err);
+	sink_abandon(&sums);
+	return rc;
+}
+
+/* record.json, the symbol bundle and SHA256SUMS; after a failure, the record alone. */
+int evidence_write(const struct capture *cap, int dirfd, const struct err *failure,
+		   struct err *err)
+{
+	int symbolsfd = -1, rc = -1;
+
+	if (io_mkdir(dirfd, "symbols", 0700, err) < 0)
+		return -1;
+	symbolsfd =
+		openat(dirfd, "symbols", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (symbolsfd < 0)
+		return err_sys(err, errno, "opening symbols");
+	if (write_record(cap, dirfd, symbolsfd, failure, err) == 0)
+		rc = failure || cap->opt->no_hash ? 0 : write_sums(cap, dirfd, err);
+	io_close(&symbolsfd);
+	return rc;
+}

@@ -1,0 +1,29 @@
+/* The command line of capture. */
+#ifndef FVOL_CAPTURE_OPTIONS_H
+#define FVOL_CAPTURE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct options {
+	const char *evidence;
+	const char *instance;
+	const char *output;
+	const char *source; /* NULL: the first usable one */
+	const char *format; /* lime, avml, raw, zst */
+	const char *kmods;
+	const char *proc;
+	const char *sys;
+	const char *dev;
+	size_t arena_bytes;
+	unsigned workers;
+	bool check;
+	bool json;
+	bool no_hash;
+	bool allow_untested;
+};
+
+/* Returns -1 to go on with *opt filled, or the exit code. */
+int options_parse(int argc, char **argv, struct options *opt);
+
+#endif

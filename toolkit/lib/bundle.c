@@ -1,0 +1,233 @@
+/* The symbol bundle: see record.h. */
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/record.h"
+#include "toolkit/lib/sink.h"
+
+/* No single file of the bundle is larger; what is would not be what we take it for. */
+#define BUNDLE_FILE_MAX (256u << 20)
+
+static _Alignas(IO_BLOCK) unsigned char arena[16 * IO_BLOCK];
+
+/* Finds the VMCOREINFO note in a buffer of ELF notes. */
+static size_t find_note(const char *notes, size_t len, char text[VMCOREINFO_MAX])
+{
+	size_t at = 0;
+
+	while (len - at >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr head;
+		size_t name, data;
+
+		memcpy(&head, notes + at, sizeof(head));
+		name = ((size_t)head.n_namesz + 3) / 4 * 4;
+		data = ((size_t)head.n_descsz + 3) / 4 * 4;
+		at += sizeof(head);
+		if (name > len - at || data > len - at - name)
+			return 0;
+		if (head.n_namesz == sizeof("VMCOREINFO") &&
+		    memcmp(notes + at, "VMCOREINFO", sizeof("VMCOREINFO")) == 0 &&
+		    head.n_descsz < VMCOREINFO_MAX) {
+			memcpy(text, notes + at + name, head.n_descsz);
+			text[head.n_descsz] = '\0';
+			return strlen(text);
+		}
+		at += name + data;
+	}
+	return 0;
+}
+
+size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX])
+{
+	static char notes[4 * VMCOREINFO_MAX];
+	int fd = openat(proc_dirfd, "kcore", O_RDONLY | O_CLOEXEC);
+	size_t found = 0;
+	Elf64_Ehdr ehdr;
+
+	if (fd < 0)
+		return 0;
+	if (io_pread(fd, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr))
+		ehdr.e_phnum = 0;
+	for (size_t i = 0; i < ehdr.e_phnum && !found; i++) {
+		Elf64_Phdr phdr;
+		ssize_t n;
+
+		if (io_pread(fd, &phdr, sizeof(phdr), ehdr.e_phoff + i * sizeof(phdr)) !=
+		    sizeof(phdr))
+			break;
+		if (phdr.p_type != PT_NOTE)
+			continue;
+		n = io_pread(fd, notes,
+			     phdr.p_filesz < sizeof(notes) ? phdr.p_filesz
+							   : sizeof(notes),
+			     phdr.p_offset);
+		if (n > 0)
+			found = find_note(notes, (size_t)n, text);
+	}
+	io_close(&fd);
+	return found;
+}
+
+static void add_missing(struct json *doc, struct json_node *missing, const char *name,
+			const char *reason)
+{
+	struct json_node *node = json_add_object(doc, missing, NULL);
+
+	json_add_str(doc, node, "name", name);
+	json_add_str(doc, node, "reason", reason);
+}
+
+/* Copies what fd gives into sink. Returns 1 done, 0 the source failed (errno), -1 error.
+ */
+static int copy_all(int fd, struct sink *sink, struct err *err)
+{
+	static unsigned char buf[2 * IO_BLOCK];
+	uint64_t total = 0;
+
+	for (;;) {
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return 0;
+		if (n == 0)
+			return 1;
+		total += (uint64_t)n;
+		if (total > BUNDLE_FILE_MAX) {
+			errno = EFBIG;
+			return 0;
+		}
+		if (sink_put(sink, buf, (size_t)n, err) < 0)
+			return -1;
+	}
+}
+
+/* Copies one file of the host. That it cannot be read is a fact for the record. */
+static int copy_file(int from_dirfd, const char *path, int to_dirfd, const char *name,
+		     struct json *doc, struct json_node *missing, struct err *err)
+{
+	/* O_NOATIME: /boot stands on the host's disk, and reading must not write there.
+	 */
+	int fd = openat(from_dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOATIME);
+	struct sink sink;
+	int rc;
+
+	if (fd < 0) {
+		add_missing(doc, missing, name, strerror(errno));
+		return 0;
+	}
+	if (sink_open(&sink, to_dirfd, name, arena, sizeof(arena), 0, false, err) < 0) {
+		io_close(&fd);
+		return -1;
+	}
+	rc = copy_all(fd, &sink, err);
+	if (rc == 0)
+		add_missing(doc, missing, name, strerror(errno));
+	io_close(&fd);
+	if (rc > 0)
+		return sink_finish(&sink, NULL, err);
+	sink_remove(&sink);
+	return rc;
+}
+
+/* One line a module: name, build id in hex or "-". */
+static int put_module(int modules_dirfd, const char *name, struct sink *sink,
+		      struct err *err)
+{
+	char path[512], note[256], line[512 + 2 * sizeof(note)];
+	struct err ignored;
+	size_t len, at = 0;
+	int n;
+
+	snprintf(path, sizeof(path), "%.200s/notes/.note.gnu.build-id", name);
+	n = snprintf(line, sizeof(line), "%.200s ", name);
+	if (io_read_text(modules_dirfd, path, note, sizeof(note), &len, &ignored) < 0 ||
+	    len <= 16)
+		return 0;
+	/* Behind the note's header and the name "GNU". */
+	for (at = 16; at < len; at++)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, "%02x",
+			      (unsigned char)note[at]);
+	line[n++] = '\n';
+	return sink_put(sink, line, (size_t)n, err);
+}
+
+static int write_build_ids(int sys_dirfd, int to_dirfd, struct err *err)
+{
+	int fd = openat(sys_dirfd, "module", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	struct sink sink;
+	int rc = 0;
+
+	if (!dir) {
+		io_close(&fd);
+		return 0;
+	}
+	if (sink_open(&sink, to_dirfd, "module-build-ids", arena, sizeof(arena), 0, false,
+		      err) < 0) {
+		closedir(dir);
+		return -1;
+	}
+	while (rc == 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			rc = put_module(dirfd(dir), entry->d_name, &sink, err);
+	closedir(dir);
+	if (rc == 0)
+		rc = sink_finish(&sink, NULL, err);
+	sink_abandon(&sink);
+	return rc;
+}
+
+static int copy_config(int proc_dirfd, int to_dirfd, struct json *doc,
+		       struct json_node *missing, struct err *err)
+{
+	char path[128];
+	struct utsname uts;
+
+	if (faccessat(proc_dirfd, "config.gz", R_OK, 0) == 0)
+		return copy_file(proc_dirfd, "config.gz", to_dirfd, "config.gz", doc,
+				 missing, err);
+	if (uname(&uts) < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/boot/config-%s", uts.release);
+	return copy_file(AT_FDCWD, path, to_dirfd, "config", doc, missing, err);
+}
+
+int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, struct json *doc,
+		  struct json_node *missing, struct err *err)
+{
+	static char text[VMCOREINFO_MAX];
+	const struct {
+		int dirfd;
+		const char *path, *name;
+	} files[] = {
+		{ sys_dirfd, "kernel/btf/vmlinux", "btf" },
+		{ proc_dirfd, "kallsyms", "kallsyms" },
+		{ proc_dirfd, "version", "version" },
+		{ proc_dirfd, "iomem", "iomem" },
+		{ proc_dirfd, "cmdline", "cmdline" },
+		{ proc_dirfd, "modules", "modules" },
+	};
+	size_t len = record_vmcoreinfo(proc_dirfd, text);
+
+	if (!len)
+		add_missing(doc, missing, "vmcoreinfo", "kcore has no such note");
+	else if (sink_write_file(symbols_dirfd, "vmcoreinfo", text, len, err) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (copy_file(files[i].dirfd, files[i].path, symbols_dirfd, files[i].name,
+			      doc, missing, err) < 0)
+			return -1;
+	if (write_build_ids(sys_dirfd, symbols_dirfd, err) < 0)
+		return -1;
+	return copy_config(proc_dirfd, symbols_dirfd, doc, missing, err);
+}

@@ -1,0 +1,526 @@
+#include "toolkit/lib/pipeline.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "toolkit/lib/encoder_avml.h"
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/lime.h"
+#include "toolkit/lib/reader.h"
+
+/* Deep enough for SHA-256 and the packers; every touched page is one of the evidence. */
+#define STACK_BYTES (64 * 1024)
+/* So much may be lost of what was written, when the power goes. */
+#define SYNC_BYTES (64u << 20)
+#define SYNC_CHUNKS 400
+
+enum chunk_state { CHUNK_FREE, CHUNK_FILLED, CHUNK_PACKING, CHUNK_PACKED, CHUNK_HASHED };
+
+struct chunk {
+	enum chunk_state state;
+	const struct range *range; /* that it stands in */
+	bool first;		   /* of its range */
+	bool zero;
+	uint64_t phys;
+	size_t len_bytes;
+	int64_t time_ns;
+	unsigned char *buf; /* IO_BLOCK before, IO_BLOCK behind */
+	unsigned char *data;
+	unsigned char *packed;
+	size_t packed_len;
+	uint8_t sha256[SHA256_LEN];
+};
+
+struct worker {
+	struct engine *engine;
+	pthread_t thread;
+	unsigned char *scratch;
+};
+
+/* All of a run that is not the caller's. One at a time in a process. */
+struct engine {
+	struct pipeline *p;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct chunk slot[PIPELINE_SLOTS];
+	uint64_t filled, hashed; /* chunks that passed the stage */
+	bool read_all, stop;
+	struct err err; /* the first one */
+	struct worker workers[PIPELINE_WORKERS_MAX];
+	unsigned started;
+	pthread_t reader, hasher;
+	bool has_reader, has_hasher;
+	unsigned char *map;
+	size_t map_bytes;
+	struct encoder_state encoder;
+	uint64_t header_off; /* where the header of the range being written stands */
+	uint64_t synced_bytes, synced_chunks;
+};
+
+static struct engine engine;
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* Stops every stage; the first reason is kept. */
+static void fail(struct engine *e, const struct err *err)
+{
+	pthread_mutex_lock(&e->lock);
+	if (!e->stop)
+		e->err = *err;
+	e->stop = true;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+}
+
+static void set_state(struct engine *e, struct chunk *chunk, enum chunk_state state)
+{
+	pthread_mutex_lock(&e->lock);
+	chunk->state = state;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* Waits until the chunk has the state. Returns false when the run stops. */
+static bool wait_for(struct engine *e, struct chunk *chunk, enum chunk_state state)
+{
+	bool going;
+
+	pthread_mutex_lock(&e->lock);
+	while (!e->stop && chunk->state != state)
+		pthread_cond_wait(&e->changed, &e->lock);
+	going = !e->stop;
+	pthread_mutex_unlock(&e->lock);
+	return going;
+}
+
+/* As wait_for() for chunk number n of all; false also when there is no chunk n. */
+static bool wait_for_number(struct engine *e, uint64_t n, enum chunk_state state)
+{
+	struct chunk *chunk = &e->slot[n % PIPELINE_SLOTS];
+	bool there;
+
+	pthread_mutex_lock(&e->lock);
+	while (!e->stop && chunk->state != state && !(e->read_all && n >= e->filled))
+		pthread_cond_wait(&e->changed, &e->lock);
+	there = !e->stop && chunk->state == state;
+	pthread_mutex_unlock(&e->lock);
+	return there;
+}
+
+/* Where the chunk will stand in the file decides how it is aligned in memory. */
+static void place(const struct pipeline *p, struct chunk *chunk, uint64_t stream_off)
+{
+	uint64_t off = p->layout == LAYOUT_RAW ? chunk->phys : stream_off;
+
+	chunk->data = chunk->buf + IO_BLOCK + off % IO_BLOCK;
+}
+
+static bool read_chunk(struct engine *e, const struct range *range, uint64_t phys,
+		       uint64_t stream_off)
+{
+	struct pipeline *p = e->p;
+	struct chunk *chunk = &e->slot[e->filled % PIPELINE_SLOTS];
+	uint64_t left = range->end - phys + 1;
+
+	if (!wait_for(e, chunk, CHUNK_FREE))
+		return false;
+	if (*p->interrupted) {
+		struct err err;
+
+		err_set(&err, ERR_FAILED, "interrupted at 0x%llx",
+			(unsigned long long)phys);
+		fail(e, &err);
+		return false;
+	}
+	chunk->range = range;
+	chunk->first = phys == range->start;
+	chunk->phys = phys;
+	chunk->len_bytes = left < p->chunk_bytes ? (size_t)left : p->chunk_bytes;
+	place(p, chunk, stream_off);
+	chunk->time_ns = now_ns();
+	reader_fill(p->source, p->second, phys, chunk->data, chunk->len_bytes, &p->gaps);
+	pthread_mutex_lock(&e->lock);
+	chunk->state = CHUNK_FILLED;
+	e->filled++;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+	return true;
+}
+
+static void *reader_main(void *arg)
+{
+	struct engine *e = arg;
+	const struct ranges *ranges = e->p->ranges;
+	uint64_t stream_off = 0;
+	bool going = true;
+
+	for (size_t i = 0; going && i < ranges->count; i++) {
+		const struct range *range = &ranges->at[i];
+		uint64_t left = range_bytes(range), phys = range->start;
+
+		stream_off += LIME_HEADER_BYTES;
+		while (going && left) {
+			uint64_t len =
+				left < e->p->chunk_bytes ? left : e->p->chunk_bytes;
+
+			going = read_chunk(e, range, phys, stream_off);
+			phys += len;
+			stream_off += len;
+			left -= len;
+		}
+	}
+	pthread_mutex_lock(&e->lock);
+	e->read_all = true;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+	return NULL;
+}
+
+/* Takes a filled chunk, whichever. Returns NULL when there will be none. */
+static struct chunk *take_filled(struct engine *e)
+{
+	struct chunk *found = NULL;
+
+	pthread_mutex_lock(&e->lock);
+	while (!e->stop && !found) {
+		for (size_t i = 0; i < PIPELINE_SLOTS && !found; i++)
+			if (e->slot[i].state == CHUNK_FILLED)
+				found = &e->slot[i];
+		if (!found && e->read_all)
+			break;
+		if (!found)
+			pthread_cond_wait(&e->changed, &e->lock);
+	}
+	if (found)
+		found->state = CHUNK_PACKING;
+	pthread_mutex_unlock(&e->lock);
+	return found;
+}
+
+static bool all_zero(const unsigned char *data, size_t len)
+{
+	return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *worker = arg;
+	struct engine *e = worker->engine;
+	const struct encoder_ops *encoder =
+		e->p->layout == LAYOUT_ENCODER ? e->p->encoder : NULL;
+	struct chunk *chunk;
+
+	while ((chunk = take_filled(e))) {
+		if (e->p->hash)
+			sha256(chunk->data, chunk->len_bytes, chunk->sha256);
+		chunk->packed_len = 0;
+		if (encoder) {
+			chunk->zero = all_zero(chunk->data, chunk->len_bytes);
+			chunk->packed_len = encoder->pack(chunk->data, chunk->len_bytes,
+							  chunk->packed, worker->scratch);
+		}
+		set_state(e, chunk, CHUNK_PACKED);
+	}
+	return NULL;
+}
+
+/* The hash of the whole is one after the other by nature: a thread of its own. */
+static void *hasher_main(void *arg)
+{
+	struct engine *e = arg;
+	struct sha256 whole;
+
+	sha256_init(&whole);
+	for (uint64_t n = 0; wait_for_number(e, n, CHUNK_PACKED); n++) {
+		struct chunk *chunk = &e->slot[n % PIPELINE_SLOTS];
+
+		if (e->p->hash && chunk->first) {
+			unsigned char header[LIME_HEADER_BYTES];
+
+			lime_header(chunk->range, header);
+			sha256_update(&whole, header, sizeof(header));
+		}
+		if (e->p->hash)
+			sha256_update(&whole, chunk->data, chunk->len_bytes);
+		set_state(e, chunk, CHUNK_HASHED);
+	}
+	sha256_final(&whole, e->p->stream_sha256);
+	return NULL;
+}
+
+static int put_range(struct engine *e, const struct range *range, struct err *err)
+{
+	unsigned char header[LIME_HEADER_BYTES];
+
+	switch (e->p->layout) {
+	case LAYOUT_LIME:
+		e->header_off = sink_position(e->p->sink);
+		lime_header(range, header);
+		return sink_put(e->p->sink, header, sizeof(header), err);
+	case LAYOUT_RAW:
+		return sink_skip(e->p->sink, range->start - sink_position(e->p->sink),
+				 err);
+	default:
+		return e->p->encoder->range(&e->encoder, range, err);
+	}
+}
+
+static int put_chunk(struct engine *e, struct chunk *chunk, struct err *err)
+{
+	if (chunk->first && put_range(e, chunk->range, err) < 0)
+		return -1;
+	if (e->p->layout != LAYOUT_ENCODER)
+		return sink_put_in_place(e->p->sink, chunk->data, chunk->len_bytes, err);
+	return e->p->encoder->chunk(&e->encoder, chunk->phys, chunk->data,
+				    chunk->len_bytes,
+				    chunk->packed_len ? chunk->packed : NULL,
+				    chunk->packed_len, chunk->zero, err);
+}
+
+/* The log: physical range, time in nanoseconds since 1970, SHA-256. */
+static int log_chunk(struct engine *e, const struct chunk *chunk, struct err *err)
+{
+	char hex[SHA256_HEX_SIZE] = "-";
+	char line[160];
+	int len;
+
+	if (!e->p->log)
+		return 0;
+	if (e->p->hash)
+		sha256_to_hex(chunk->sha256, hex);
+	len = snprintf(line, sizeof(line), "%llx %llx %lld %s\n",
+		       (unsigned long long)chunk->phys,
+		       (unsigned long long)(chunk->phys + chunk->len_bytes - 1),
+		       (long long)chunk->time_ns, hex);
+	return sink_put(e->p->log, line, (size_t)len, err);
+}
+
+/* Image first, then the lines about it: what the log says is on the disk. */
+static int sync_both(struct engine *e, struct err *err)
+{
+	struct pipeline *p = e->p;
+
+	if (p->captured_bytes - e->synced_bytes < SYNC_BYTES &&
+	    p->chunks - e->synced_chunks < SYNC_CHUNKS)
+		return 0;
+	e->synced_bytes = p->captured_bytes;
+	e->synced_chunks = p->chunks;
+	if (sink_sync(p->sink, err) < 0)
+		return -1;
+	return p->log ? sink_sync(p->log, err) : 0;
+}
+
+static int write_all(struct engine *e, struct err *err)
+{
+	struct pipeline *p = e->p;
+
+	for (uint64_t n = 0; wait_for_number(e, n, CHUNK_HASHED); n++) {
+		struct chunk *chunk = &e->slot[n % PIPELINE_SLOTS];
+
+		if (put_chunk(e, chunk, err) < 0 || log_chunk(e, chunk, err) < 0)
+			return -1;
+		p->chunks++;
+		p->captured_bytes += chunk->len_bytes;
+		progress_add(p->progress, chunk->len_bytes);
+		set_state(e, chunk, CHUNK_FREE);
+		if (sync_both(e, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Makes what was written of a LiME image a whole, shorter one. */
+static int cut_lime(struct engine *e, struct err *err)
+{
+	struct sink *sink = e->p->sink;
+	uint64_t end = sink_position(sink);
+	struct range range = { 0, 0 };
+	unsigned char header[LIME_HEADER_BYTES];
+
+	for (size_t i = 0, off = 0; i < e->p->ranges->count && !range.end; i++) {
+		if (off == e->header_off)
+			range = e->p->ranges->at[i];
+		off += LIME_HEADER_BYTES + range_bytes(&e->p->ranges->at[i]);
+	}
+	if (end <= e->header_off + LIME_HEADER_BYTES || !range.end)
+		return sink_truncate(sink, e->header_off, err);
+	range.end = range.start + (end - e->header_off - LIME_HEADER_BYTES) - 1;
+	lime_header(&range, header);
+	if (sink_patch(sink, e->header_off, header, sizeof(header), err) < 0)
+		return -1;
+	return sink_truncate(sink, end, err);
+}
+
+/* After a failure: best effort, the first error stays the one that is reported. */
+static void cut(struct engine *e)
+{
+	struct err ignored;
+
+	if (e->p->layout == LAYOUT_LIME)
+		e->p->truncated = cut_lime(e, &ignored) == 0;
+	else
+		e->p->truncated = sink_truncate(e->p->sink, sink_position(e->p->sink),
+						&ignored) == 0;
+}
+
+static int encoder_put(void *arg, const void *data, size_t len_bytes, struct err *err)
+{
+	return sink_put(arg, data, len_bytes, err);
+}
+
+static int encoder_patch(void *arg, uint64_t off, const void *data, size_t len_bytes,
+			 struct err *err)
+{
+	return sink_patch(arg, off, data, len_bytes, err);
+}
+
+static size_t round_up(size_t len, size_t to)
+{
+	return (len + to - 1) / to * to;
+}
+
+/* Bytes of the arena that one slot takes for chunks of this size. */
+static size_t slot_bytes(const struct pipeline *p, size_t chunk_bytes)
+{
+	size_t bytes = 2 * IO_BLOCK + chunk_bytes;
+
+	if (p->layout == LAYOUT_ENCODER)
+		bytes += round_up(p->encoder->packed_bound(chunk_bytes), 64);
+	return round_up(bytes, IO_BLOCK);
+}
+
+static size_t scratch_bytes(const struct pipeline *p)
+{
+	return p->layout == LAYOUT_ENCODER
+		       ? round_up(p->encoder->scratch_bytes(p->chunk_bytes), IO_BLOCK)
+		       : 0;
+}
+
+/* Cuts the arena into slots: the largest chunk, in blocks, of which all slots fit. */
+static int lay_out(struct engine *e, struct err *err)
+{
+	struct pipeline *p = e->p;
+	size_t chunk = p->arena_bytes / PIPELINE_SLOTS / IO_BLOCK * IO_BLOCK;
+	unsigned char *at;
+
+	if (p->arena_bytes < PIPELINE_ARENA_MIN)
+		return err_set(err, ERR_USAGE, "the arena must be at least %d bytes",
+			       PIPELINE_ARENA_MIN);
+	if (chunk > IO_CHUNK_BYTES)
+		chunk = IO_CHUNK_BYTES;
+	while (chunk > IO_BLOCK && PIPELINE_SLOTS * slot_bytes(p, chunk) > p->arena_bytes)
+		chunk -= IO_BLOCK;
+	p->chunk_bytes = chunk;
+	e->map_bytes =
+		PIPELINE_SLOTS * slot_bytes(p, chunk) + p->workers * scratch_bytes(p);
+	/* Shared: a source's child process must not make copies of what we write. */
+	e->map = mmap(NULL, e->map_bytes, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (e->map == MAP_FAILED) {
+		e->map = NULL;
+		return err_sys(err, errno, "taking an arena of %zu bytes", e->map_bytes);
+	}
+	/* Best effort: a host that forbids locking is captured all the same. */
+	mlock(e->map, e->map_bytes);
+	at = e->map;
+	for (size_t i = 0; i < PIPELINE_SLOTS; i++, at += slot_bytes(p, chunk)) {
+		e->slot[i] = (struct chunk){ .buf = at };
+		e->slot[i].packed = at + 2 * IO_BLOCK + chunk;
+	}
+	for (unsigned i = 0; i < p->workers; i++, at += scratch_bytes(p))
+		e->workers[i] = (struct worker){ .engine = e, .scratch = at };
+	return 0;
+}
+
+static int start_threads(struct engine *e, struct err *err)
+{
+	pthread_attr_t attr;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	rc = pthread_create(&e->reader, &attr, reader_main, e);
+	e->has_reader = rc == 0;
+	if (rc == 0) {
+		rc = pthread_create(&e->hasher, &attr, hasher_main, e);
+		e->has_hasher = rc == 0;
+	}
+	while (rc == 0 && e->started < e->p->workers) {
+		struct worker *worker = &e->workers[e->started];
+
+		rc = pthread_create(&worker->thread, &attr, worker_main, worker);
+		if (rc == 0)
+			e->started++;
+	}
+	pthread_attr_destroy(&attr);
+	return rc ? err_sys(err, rc, "starting a thread") : 0;
+}
+
+static void join_threads(struct engine *e)
+{
+	if (e->has_reader)
+		pthread_join(e->reader, NULL);
+	for (unsigned i = 0; i < e->started; i++)
+		pthread_join(e->workers[i].thread, NULL);
+	if (e->has_hasher)
+		pthread_join(e->hasher, NULL);
+}
+
+static int run(struct engine *e, struct err *err)
+{
+	struct pipeline *p = e->p;
+	struct encoder_out out = { encoder_put, encoder_patch, p->sink };
+
+	if (p->layout == LAYOUT_ENCODER &&
+	    p->encoder->begin(&e->encoder, p->ranges, &out, err) < 0)
+		return -1;
+	if (start_threads(e, err) < 0 || write_all(e, err) < 0) {
+		fail(e, err);
+		return -1;
+	}
+	/* write_all() ends early, without an error of its own, when another stage failed.
+	 */
+	if (e->stop) {
+		*err = e->err;
+		return -1;
+	}
+	if (p->layout == LAYOUT_ENCODER && p->encoder->end(&e->encoder, err) < 0)
+		return -1;
+	return 0;
+}
+
+int pipeline_run(struct pipeline *pipeline, struct err *err)
+{
+	struct engine *e = &engine;
+	int rc = -1;
+
+	memset(e, 0, sizeof(*e));
+	e->p = pipeline;
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->changed, NULL);
+	pipeline->gaps = (struct gaps){ 0 };
+	pipeline->chunks = 0;
+	pipeline->captured_bytes = 0;
+	pipeline->truncated = false;
+	if (lay_out(e, err) == 0) {
+		rc = run(e, err);
+		join_threads(e);
+		pipeline->did_not_fit = rc < 0 && pipeline->encoder == &encoder_avml &&
+					encoder_avml_did_not_fit(&e->encoder, NULL);
+		if (rc < 0)
+			cut(e);
+	}
+	if (e->map)
+		munmap(e->map, e->map_bytes);
+	return rc;
+}

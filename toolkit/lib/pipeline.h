@@ -1,0 +1,93 @@
+/*
+ * Acquisition: RAM ranges from a source into an image file, in one pass. A reader fills
+ * chunks of a fixed arena, workers hash and pack them, one thread hashes the whole, the
+ * caller's writes them in order; all run side by side. Memory is bounded by the arena
+ * and nothing is allocated once it has begun.
+ *
+ * What cannot be read is zero in the image and recorded as a gap; it is never silently
+ * zero.
+ */
+#ifndef FVOL_PIPELINE_H
+#define FVOL_PIPELINE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "toolkit/lib/encoder.h"
+#include "toolkit/lib/err.h"
+#include "toolkit/lib/progress.h"
+#include "toolkit/lib/ranges.h"
+#include "toolkit/lib/sha256.h"
+#include "toolkit/lib/sink.h"
+#include "toolkit/lib/source.h"
+
+enum gap_kind {
+	GAP_UNREADABLE, /* the source refused: errnum says how */
+	GAP_UNMAPPED,	/* the source has no place for it */
+};
+
+struct gap {
+	struct range range;
+	enum gap_kind kind;
+	int errnum; /* 0 for GAP_UNMAPPED, and for a read that gave nothing */
+};
+
+/* Neighbouring gaps of one kind are one; what does not fit is still counted in bytes. */
+#define GAPS_MAX 4096
+
+struct gaps {
+	size_t count;
+	uint64_t bytes;
+	uint64_t unlisted;     /* gaps beyond GAPS_MAX */
+	uint64_t second_bytes; /* what the second source gave in the first one's stead */
+	struct gap at[GAPS_MAX];
+};
+
+#define PIPELINE_SLOTS 4
+#define PIPELINE_WORKERS_MAX 16
+#define PIPELINE_ARENA_MIN (128 * 1024)
+#define PIPELINE_ARENA_DEFAULT (1024 * 1024)
+
+enum pipeline_layout {
+	LAYOUT_LIME,	/* LiME v1, written straight from the arena */
+	LAYOUT_RAW,	/* byte N of the file is byte N of memory; holes are sparse */
+	LAYOUT_ENCODER, /* what the encoder makes of it */
+};
+
+struct pipeline {
+	/* Set by the caller. */
+	struct source *source;
+	struct source *second; /* for what source cannot give, or NULL */
+	const struct ranges *ranges;
+	enum pipeline_layout layout;
+	const struct encoder_ops *encoder; /* for LAYOUT_ENCODER */
+	struct sink *sink;		   /* opened, and finished, by the caller */
+	struct sink *log;		   /* a line a chunk; NULL: none */
+	size_t arena_bytes;
+	unsigned workers; /* 1 to PIPELINE_WORKERS_MAX */
+	bool hash;	  /* SHA-256 of each chunk and of the LiME stream */
+	struct progress *progress;
+	const volatile sig_atomic_t *interrupted;
+
+	/* Results. */
+	struct gaps gaps;
+	size_t chunk_bytes;
+	uint64_t chunks;		   /* written */
+	uint64_t captured_bytes;	   /* of memory, written */
+	uint8_t stream_sha256[SHA256_LEN]; /* of the LiME v1 stream, whatever the layout
+					    */
+	bool did_not_fit; /* AVML cannot hold this memory: take another format */
+	bool truncated;	  /* the image was cut to a valid, shorter one after a failure */
+};
+
+/*
+ * Writes the image. On failure what was written is made a valid, shorter image where
+ * that is possible (->truncated; it keeps the name NAME.partial) and -1 is returned:
+ * ERR_FAILED when *interrupted became set, the disk filled up or failed. Gaps are not an
+ * error here: look at ->gaps.
+ */
+int pipeline_run(struct pipeline *pipeline, struct err *err);
+
+#endif

@@ -1,0 +1,157 @@
+#include "toolkit/lib/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "toolkit/lib/io.h"
+
+void record_time(struct json *doc, struct json_node *in, const char *key, int64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	char text[48];
+	struct tm tm;
+	size_t len;
+
+	len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+	snprintf(text + len, sizeof(text) - len, ".%09dZ", (int)(ns % 1000000000));
+	json_add_str(doc, in, key, text);
+}
+
+static void add_range(struct json *doc, struct json_node *in, const struct range *range)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, range->start);
+	json_add_str(doc, in, "start", text);
+	snprintf(text, sizeof(text), "0x%" PRIx64, range->end);
+	json_add_str(doc, in, "end", text);
+}
+
+void record_ranges(struct json *doc, struct json_node *in, const char *key,
+		   const struct ranges *ranges)
+{
+	struct json_node *list = json_add_array(doc, in, key);
+
+	for (size_t i = 0; i < ranges->count; i++)
+		add_range(doc, json_add_object(doc, list, NULL), &ranges->at[i]);
+}
+
+static const char *gap_reason(const struct gap *gap)
+{
+	if (gap->kind == GAP_UNMAPPED)
+		return "not in the source";
+	return gap->errnum ? strerror(gap->errnum) : "the source gave nothing";
+}
+
+void record_gaps(struct json *doc, struct json_node *in, const struct gaps *gaps,
+		 size_t limit)
+{
+	struct json_node *list = json_add_array(doc, in, "gap_list");
+
+	for (size_t i = 0; i < gaps->count && i < limit; i++) {
+		const struct gap *gap = &gaps->at[i];
+		struct json_node *node = json_add_object(doc, list, NULL);
+
+		add_range(doc, node, &gap->range);
+		json_add_str(doc, node, "kind",
+			     gap->kind == GAP_UNMAPPED ? "not read" : "unreadable");
+		json_add_str(doc, node, "reason", gap_reason(gap));
+	}
+}
+
+void record_preflight(struct json *doc, struct json_node *in,
+		      const struct preflight *preflight)
+{
+	struct json_node *list = json_add_array(doc, in, "sources");
+
+	for (size_t i = 0; i < PREFLIGHT_SOURCES; i++) {
+		struct json_node *node = json_add_object(doc, list, NULL);
+
+		json_add_str(doc, node, "source", preflight->at[i].ops->name);
+		json_add_bool(doc, node, "usable", preflight->at[i].verdict.usable);
+		json_add_str(doc, node, "reason", preflight->at[i].verdict.reason);
+	}
+}
+
+/* The GNU build id of the running kernel, from the notes that it exports. */
+static bool kernel_build_id(int sys_dirfd, char hex[2 * 64 + 1])
+{
+	static char notes[4096];
+	struct err ignored;
+	size_t len, at = 0;
+
+	if (io_read_text(sys_dirfd, "kernel/notes", notes, sizeof(notes), &len,
+			 &ignored) < 0)
+		return false;
+	/* ELF notes: name length, data length, type, name, data, each padded to four. */
+	while (len - at >= 12) {
+		uint32_t head[3];
+		size_t name, data;
+
+		memcpy(head, notes + at, sizeof(head));
+		name = ((size_t)head[0] + 3) / 4 * 4;
+		data = ((size_t)head[1] + 3) / 4 * 4;
+		at += sizeof(head);
+		if (name > len - at || data > len - at - name)
+			return false;
+		if (head[2] == 3 && head[0] == 4 && memcmp(notes + at, "GNU", 4) == 0 &&
+		    head[1] <= 64) {
+			for (size_t i = 0; i < head[1]; i++)
+				snprintf(hex + 2 * i, 3, "%02x",
+					 (unsigned char)notes[at + name + i]);
+			return true;
+		}
+		at += name + data;
+	}
+	return false;
+}
+
+/* Adds the value of a line "NAME=value" of VMCOREINFO under key. */
+static void add_vmcoreinfo(struct json *doc, struct json_node *in, const char *text,
+			   const char *name, const char *key)
+{
+	const char *at = strstr(text, name);
+	char value[64];
+	size_t len;
+
+	if (!at)
+		return;
+	at += strlen(name);
+	len = strcspn(at, "\n");
+	if (len >= sizeof(value))
+		return;
+	memcpy(value, at, len);
+	value[len] = '\0';
+	json_add_str(doc, in, key, value);
+}
+
+void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd)
+{
+	static char text[VMCOREINFO_MAX];
+	struct json_node *kernel = json_add_object(doc, in, "kernel");
+	char hex[2 * 64 + 1];
+	struct err ignored;
+	struct utsname uts;
+
+	if (uname(&uts) == 0) {
+		json_add_str(doc, kernel, "release", uts.release);
+		json_add_str(doc, kernel, "machine", uts.machine);
+	}
+	if (io_read_text(proc_dirfd, "version", text, sizeof(text), NULL, &ignored) == 0)
+		json_add_str(doc, kernel, "banner", text);
+	if (kernel_build_id(sys_dirfd, hex))
+		json_add_str(doc, kernel, "build_id", hex);
+	json_add_u64(doc, kernel, "page_bytes", (uint64_t)sysconf(_SC_PAGESIZE));
+	if (!record_vmcoreinfo(proc_dirfd, text))
+		return;
+	/* The value has no 0x and is hexadecimal. */
+	add_vmcoreinfo(doc, kernel, text, "KERNELOFFSET=", "kaslr_shift");
+	add_vmcoreinfo(doc, kernel, text,
+		       "NUMBER(pgtable_l5_enabled)=", "five_level_paging");
+	add_vmcoreinfo(doc, kernel, text, "NUMBER(kimage_voffset)=", "kimage_voffset");
+}

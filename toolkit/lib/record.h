@@ -1,0 +1,47 @@
+/*
+ * What is known of a capture besides the image: record.json, and the symbol bundle from
+ * which a symbol file can be made later.
+ */
+#ifndef FVOL_RECORD_H
+#define FVOL_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "toolkit/lib/err.h"
+#include "toolkit/lib/json.h"
+#include "toolkit/lib/pipeline.h"
+#include "toolkit/lib/preflight.h"
+
+/* Long enough for the note of every kernel so far (4 KiB). */
+#define VMCOREINFO_MAX 8192
+
+/*
+ * Reads the VMCOREINFO note of PROC/kcore. Returns its length, 0 when there is none
+ * (kernels before 4.19 and those without CONFIG_CRASH_CORE).
+ */
+size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX]);
+
+/*
+ * Copies into the directory symbols_dirfd what tells kernel types and addresses:
+ * VMCOREINFO, BTF, kallsyms, version, iomem, cmdline, modules with their build ids, the
+ * kernel's configuration. What is missing or not readable is entered in `missing` (an
+ * array of the record) with the reason; only a write error fails.
+ */
+int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, struct json *doc,
+		  struct json_node *missing, struct err *err);
+
+/* Members of `in`: release, version, build id, KASLR shift, 5-level paging, page size. */
+void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd);
+
+/* Arrays and objects that the record and the preflight's JSON share. */
+void record_ranges(struct json *doc, struct json_node *in, const char *key,
+		   const struct ranges *ranges);
+void record_gaps(struct json *doc, struct json_node *in, const struct gaps *gaps,
+		 size_t limit);
+void record_preflight(struct json *doc, struct json_node *in,
+		      const struct preflight *preflight);
+void record_time(struct json *doc, struct json_node *in, const char *key, int64_t ns);
+
+#endif
