@@ -80,6 +80,7 @@ need_root() {
 # shellcheck disable=SC2034 # not every script uses all of them
 find_mount() {
 	MNT_COUNT=0 MNT_ID='' MNT_DEV='' MNT_OPTIONS='' MNT_TYPE='' MNT_SOURCE=''
+	MNT_SUPER=''
 	while read -r id _ dev _ point options rest; do
 		[ "$point" = "$VOLUME" ] || continue
 		MNT_COUNT=$((MNT_COUNT + 1)) MNT_ID=$id MNT_DEV=$dev MNT_OPTIONS=$options
@@ -87,6 +88,7 @@ find_mount() {
 		case $rest in '- '*) rest=${rest#- } ;; *) rest=${rest#* - } ;; esac
 		MNT_TYPE=${rest%% *} rest=${rest#* }
 		MNT_SOURCE=${rest%% *}
+		MNT_SUPER=${rest##* }
 	done < /proc/self/mountinfo
 }
 
@@ -101,6 +103,14 @@ is_our_mount() {
 			WHY=${WHY:-"$VOLUME is mounted without $option"}
 	done
 	[ -z "$WHY" ]
+}
+
+# The mount and the file system have an answer each: after an error ext4 turns read-only
+# and the mount stays as it was.
+# Arguments: none; reads what find_mount found. Returns: 0 when it can be written, or 1.
+is_writable() {
+	has_option "$MNT_OPTIONS" rw && has_option "$MNT_SUPER" rw || return 1
+	! has_option "$MNT_SUPER" emergency_ro && ! has_option "$MNT_SUPER" shutdown
 }
 # == end of base ==
 # == tool: the same lines in mount.sh and capture.sh ==
@@ -180,7 +190,7 @@ need_volume() {
 	find_mount
 	[ "$MNT_COUNT" -gt 0 ] || die 4 "nothing is mounted on $VOLUME: run mount first"
 	is_our_mount || die 4 "$WHY: run unmount, then mount"
-	has_option "$MNT_OPTIONS" rw || die 4 "$VOLUME is read-only: run mount again"
+	is_writable || die 4 "$VOLUME is read-only: run mount again"
 	for tool in bin/$ARCH/capture bin/$ARCH/hash; do
 		if [ ! -f "$VOLUME/$tool" ] || [ -h "$VOLUME/$tool" ]; then
 			die 5 "the volume holds no $tool"
@@ -230,7 +240,7 @@ check_tools() {
 capture() {
 	rc=0
 	output=$("$VOLUME/bin/$ARCH/capture" --evidence "$VOLUME/evidence" \
-		--instance "$INSTANCE" --json) || rc=$?
+		--instance "$INSTANCE" --kmods "$VOLUME/kmods" --json) || rc=$?
 	judge capture "$rc"
 	newline=$(printf '\n.')
 	newline=${newline%.}

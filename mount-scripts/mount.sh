@@ -3,11 +3,12 @@
 # Finds the forensic volume whatever its device is called, proves that it is the one that
 # was built, and mounts it at /run/fvol/volume. Changes nothing outside /run.
 #
-# Programs of the host, all before the volume is proven (and each may be forged by whoever
+# Programs of the host, before the volume is proven (and each may be forged by whoever
 # is root here, so `hash` from the volume checks again by its own system calls):
 #   mount      the volume: read-only for the proof, then writable
 #   umount     takes it back when anything is wrong
-#   mkdir      the mount point and the lock, on the tmpfs /run; rmdir removes them
+#   mkdir      the mount point and the lock, on the tmpfs /run; rmdir removes them;
+#              both on the volume, as a trial, when growing has failed
 #   dd, od     4 KiB of a device, to see whether it holds our file system
 #   sha256sum  the manifest, and the one program that then checks everything else
 #   sleep      between looks at a device that is still being attached
@@ -87,6 +88,7 @@ need_root() {
 # shellcheck disable=SC2034 # not every script uses all of them
 find_mount() {
 	MNT_COUNT=0 MNT_ID='' MNT_DEV='' MNT_OPTIONS='' MNT_TYPE='' MNT_SOURCE=''
+	MNT_SUPER=''
 	while read -r id _ dev _ point options rest; do
 		[ "$point" = "$VOLUME" ] || continue
 		MNT_COUNT=$((MNT_COUNT + 1)) MNT_ID=$id MNT_DEV=$dev MNT_OPTIONS=$options
@@ -94,6 +96,7 @@ find_mount() {
 		case $rest in '- '*) rest=${rest#- } ;; *) rest=${rest#* - } ;; esac
 		MNT_TYPE=${rest%% *} rest=${rest#* }
 		MNT_SOURCE=${rest%% *}
+		MNT_SUPER=${rest##* }
 	done < /proc/self/mountinfo
 }
 
@@ -108,6 +111,14 @@ is_our_mount() {
 			WHY=${WHY:-"$VOLUME is mounted without $option"}
 	done
 	[ -z "$WHY" ]
+}
+
+# The mount and the file system have an answer each: after an error ext4 turns read-only
+# and the mount stays as it was.
+# Arguments: none; reads what find_mount found. Returns: 0 when it can be written, or 1.
+is_writable() {
+	has_option "$MNT_OPTIONS" rw && has_option "$MNT_SUPER" rw || return 1
+	! has_option "$MNT_SUPER" emergency_ro && ! has_option "$MNT_SUPER" shutdown
 }
 # == end of base ==
 
@@ -538,7 +549,7 @@ prove() {
 
 # Makes the proven mount writable. Arguments: none. Returns: 0, or not at all.
 make_writable() {
-	if has_option "$MNT_OPTIONS" ro; then
+	if ! is_writable; then
 		# With both device and directory no fstab is asked for further options.
 		mount -n -i -o remount,rw,nosuid,nodev,noatime \
 			"$MNT_SOURCE" "$VOLUME" >&2 ||
@@ -546,7 +557,49 @@ make_writable() {
 	fi
 	find_mount
 	is_our_mount || die 5 "$WHY"
-	has_option "$MNT_OPTIONS" rw || die 5 "$VOLUME is still read-only"
+	is_writable || die 5 "$VOLUME is still read-only"
+}
+
+# Makes the file system as large as the memory asks for, not as the disk: growing takes
+# memory itself, 80 MiB for 1 TiB. By the program of the volume, which `prove` has
+# checked. A volume that cannot grow is still one that can be written to, and capture looks
+# at the free space itself: so a warning. Arguments: none. Returns: 0 with GROWN true or
+# false and GROWTH a JSON object or null; not at all when nothing can be written any more.
+grow() {
+	GROWN=false GROWTH=null rc=0 output=
+	grower=$VOLUME/bin/$ARCH/grow
+	if [ ! -f "$grower" ] || [ -h "$grower" ]; then
+		WHY="$MNT_SOURCE holds no bin/$ARCH/grow"
+	else
+		output=$("$grower" --for-memory --json "$VOLUME") || rc=$?
+		judge grow "$rc"
+		newline=$(printf '\n.')
+		json=${output##*"${newline%.}"}
+		case $json in
+		*[!A-Za-z0-9_\":,{}]*) ;;
+		'{'*'}') GROWTH=$json ;;
+		esac
+		if [ "$rc" -ne 0 ]; then
+			WHY=${WHY:-"grow failed with exit code $rc"}
+		elif [ "$GROWTH" = null ]; then
+			WHY='grow reports success but printed no result'
+		else
+			GROWN=true
+		fi
+	fi
+	if [ "$GROWN" = false ]; then
+		printf '%s: warning: %s: %s may be too small\n' \
+			"$SELF" "$WHY" "$VOLUME" >&2 || :
+		# An aborted journal shows at the next change only. Where there is nothing to
+		# write to, capture could only fail.
+		if ! mkdir "$VOLUME/evidence/.probe" || ! rmdir "$VOLUME/evidence/.probe"; then
+			die 5 "after growing failed, nothing can be written to $VOLUME"
+		fi
+	fi
+	# An error in the middle makes ext4 read-only.
+	find_mount
+	is_our_mount || die 5 "after growing: $WHY"
+	is_writable || die 5 "growing left $VOLUME read-only"
 }
 
 # Prints the last line. Arguments: true when an earlier run had mounted it, else false.
@@ -559,7 +612,7 @@ report() {
 	esac
 	say "{\"volume\":\"$VOLUME\",\"device\":\"$MNT_SOURCE\",\"serial\":$serial,\
 \"architecture\":\"$ARCH\",\"manifest_sha256\":\"$MANIFEST_SHA256\",\
-\"already_mounted\":$1}"
+\"already_mounted\":$1,\"grown\":$GROWN,\"growth\":$GROWTH}"
 }
 
 # Proves a mount that was there before; it is not this run's to undo.
@@ -580,6 +633,7 @@ accept_mount() {
 	fi
 	prove
 	make_writable
+	grow
 	say "$VOLUME was already mounted from $MNT_SOURCE; it has been checked again"
 	report true
 }
@@ -610,6 +664,7 @@ mount_device() {
 		die 5 "/dev/$DEVICE is device $MNT_DEV, not $device_number"
 	prove
 	make_writable
+	grow
 	say "mounted /dev/$DEVICE on $VOLUME"
 	report false
 	MOUNTING=no MADE_POINT=no

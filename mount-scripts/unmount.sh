@@ -80,6 +80,7 @@ need_root() {
 # shellcheck disable=SC2034 # not every script uses all of them
 find_mount() {
 	MNT_COUNT=0 MNT_ID='' MNT_DEV='' MNT_OPTIONS='' MNT_TYPE='' MNT_SOURCE=''
+	MNT_SUPER=''
 	while read -r id _ dev _ point options rest; do
 		[ "$point" = "$VOLUME" ] || continue
 		MNT_COUNT=$((MNT_COUNT + 1)) MNT_ID=$id MNT_DEV=$dev MNT_OPTIONS=$options
@@ -87,6 +88,7 @@ find_mount() {
 		case $rest in '- '*) rest=${rest#- } ;; *) rest=${rest#* - } ;; esac
 		MNT_TYPE=${rest%% *} rest=${rest#* }
 		MNT_SOURCE=${rest%% *}
+		MNT_SUPER=${rest##* }
 	done < /proc/self/mountinfo
 }
 
@@ -101,6 +103,14 @@ is_our_mount() {
 			WHY=${WHY:-"$VOLUME is mounted without $option"}
 	done
 	[ -z "$WHY" ]
+}
+
+# The mount and the file system have an answer each: after an error ext4 turns read-only
+# and the mount stays as it was.
+# Arguments: none; reads what find_mount found. Returns: 0 when it can be written, or 1.
+is_writable() {
+	has_option "$MNT_OPTIONS" rw && has_option "$MNT_SUPER" rw || return 1
+	! has_option "$MNT_SUPER" emergency_ro && ! has_option "$MNT_SUPER" shutdown
 }
 # == end of base ==
 
@@ -371,6 +381,21 @@ list_images() {
 	done
 }
 
+# Looks whether everything can have reached the disk. Before it is unmounted; the answer to
+# "may it be detached" does not depend on it. Arguments: none. Returns: 0 with TROUBLE
+# empty or one of: gone, read-only.
+find_trouble() {
+	is_writable || TROUBLE=read-only
+	[ -d "/sys/dev/block/$MNT_DEV" ] || TROUBLE=gone
+	case $TROUBLE in
+	gone) message="the disk was gone before it was unmounted" ;;
+	read-only) message="the file system had become read-only" ;;
+	*) return 0 ;;
+	esac
+	printf '%s: warning: %s: what was captured last may be missing on it\n' \
+		"$SELF" "$message" >&2 || :
+}
+
 # Unmounts every layer of the mount point. Arguments: none. Returns: 0, or not at all.
 unmount() {
 	layers=$MNT_COUNT
@@ -439,7 +464,7 @@ cd /
 
 read_options "$@"
 need_root
-device='' DEV='' IMAGES=''
+device='' DEV='' IMAGES='' TROUBLE=''
 find_mount
 if [ "$MNT_COUNT" -gt 0 ] || [ -d "$HOUSE" ]; then
 	need_mount_right
@@ -448,6 +473,7 @@ if [ "$MNT_COUNT" -gt 0 ] || [ -d "$HOUSE" ]; then
 	if [ "$MNT_COUNT" -gt 0 ]; then
 		device=${MNT_SOURCE%%[!A-Za-z0-9_./-]*} DEV=$MNT_DEV
 		list_images
+		find_trouble
 		unmount
 	fi
 fi
@@ -456,7 +482,9 @@ if [ -d "$HOUSE" ]; then remove_house; fi
 need_no_module
 if [ -n "$DEV" ]; then
 	say "unmounted $device"
-	say "{\"unmounted\":true,\"device\":\"$device\",\"images\":[$IMAGES]}"
+	if [ -n "$TROUBLE" ]; then TROUBLE="\"$TROUBLE\""; fi
+	say "{\"unmounted\":true,\"device\":\"$device\",\"trouble\":${TROUBLE:-null},\
+\"images\":[$IMAGES]}"
 else
 	say "nothing was mounted on $VOLUME"
 	say "{\"unmounted\":false,\"device\":null,\"images\":[]}"

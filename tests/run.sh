@@ -76,7 +76,7 @@ kmods() { run kmods 900 sh tests/kmods/run.sh; }
 image() {
 	run image 900 sh tests/image/run.sh
 	run 'image mount' 300 sh tests/image/mount.sh
-	run 'image growth' 900 sh tests/image/grow.sh
+	run 'image growth' 1200 sh tests/image/grow.sh 4G 64G
 }
 vm() {
 	kernel=$(find build/kernels/x86_64 -name 'vmlinuz-*' | sort -V | tail -n 1)
@@ -86,6 +86,8 @@ vm() {
 	run 'vm path x86_64 busybox' 900 sh tests/vm/whole-path.sh x86_64 busybox no-module
 	run 'vm path aarch64' 900 sh tests/vm/whole-path.sh aarch64
 	run 'vm bad input' 900 sh tests/vm/bad-input.sh
+	run 'vm sources' 900 sh tests/vm/sources.sh x86_64
+	run 'vm disk' 1800 sh tests/vm/disk.sh
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Grows images online, mounted in a virtual machine, to the size of larger disks:
-# grow.sh [SIZE...] (default 64G; up to 15T is tried where the host's file system takes
-# such sparse files). Run from the root of the repository.
-# Environment: VM_KERNEL (a vmlinuz for x86_64; the newest below build/kernels), VM_ROOT (a root disk of mkroot.sh; made
-# when unset), IMAGE, GROWFS (growfs.c, static), VM_TOOLS.
+# Grows images online by `grow`, mounted in a virtual machine, to the size of larger disks:
+# grow.sh [SIZE...] (default 4G 64G 1T; up to 15T is tried where the host's file system
+# takes such sparse files). Run from the root of the repository.
+# Environment: VM_KERNEL (a vmlinuz for x86_64), VM_ROOT (a root disk of mkroot.sh; made
+# when unset), IMAGE, GROW (the program, static), VM_TOOLS.
 # Exit: 0 passed, 1 failed, 5 never finished, 77 skipped with the reason.
 set -eu
 export LC_ALL=C
@@ -12,12 +12,13 @@ PATH=/usr/sbin:/sbin:$PATH
 IMAGE=${IMAGE:-build/release/x86_64/bin/image}
 VM_TOOLS=${VM_TOOLS:-build/tests/vm}
 VM_DIR=${VM_DIR:-build/vm/grow}
-GROWFS=${GROWFS:-build/tests/image/growfs}
+GROW=${GROW:-build/release/x86_64/bin/grow}
 export VM_TOOLS VM_DIR
 
-VM_KERNEL=${VM_KERNEL:-$(find build/kernels/x86_64 -name 'vmlinu*' 2> /dev/null | sort -V | tail -n 1)}
+VM_KERNEL=${VM_KERNEL:-$(find build/kernels/x86_64 -name 'vmlinu*' 2> /dev/null |
+	sort -V | tail -n 1)}
 [ -n "$VM_KERNEL" ] || { echo 'skip: no kernel in VM_KERNEL or build/kernels'; exit 77; }
-for program in qemu-system-x86_64 e2fsck "$GROWFS" "$VM_TOOLS/vmctl"; do
+for program in qemu-system-x86_64 e2fsck jq "$GROW" "$VM_TOOLS/vmctl"; do
 	command -v "$program" > /dev/null && continue
 	echo "skip: $program is missing"
 	exit 77
@@ -39,7 +40,7 @@ holds() {
 	title=$1
 	shift
 	if "$@" > "$VM_DIR/log" 2>&1; then
-		echo "ok   $title"
+		echo "ok $title"
 	else
 		echo "FAIL $title"
 		tail -n 12 "$VM_DIR/log" | sed 's/^/     /'
@@ -58,7 +59,7 @@ in_guest() {
 		exit 5
 	fi
 	if [ $rc = 0 ]; then
-		echo "ok   $title $(cat "$VM_OUT")"
+		echo "ok $title"
 	else
 		echo "FAIL $title: $VM_STATUS"
 		cat "$VM_OUT" "$VM_ERR" | tail -n 12 | sed 's/^/     /'
@@ -66,43 +67,70 @@ in_guest() {
 	fi
 }
 
-mkdir -p "$VM_DIR/tree"
-echo evidence > "$VM_DIR/tree/file"
-printf '%s\n' "tree /docs tree" 'dir 0700 /evidence' > "$VM_DIR/plan"
-vm_start $guest x86_64 1024 "$VM_KERNEL" "$VM_ROOT"
-vm_ctl $guest put "$GROWFS" /tmp/growfs 755 > /dev/null
-
-[ $# -gt 0 ] || set -- 64G
-n=0
-for size in "$@"; do
-	for from in 128M 1G; do
-		n=$((n + 1))
-		serial=vol0000000000000000$n
-		rm -f "$disk"
-		"$IMAGE" build --plan "$VM_DIR/plan" --root "$VM_DIR" --size $from \
-			--epoch 1700000000 "$disk" > /dev/null
-		truncate -s "$size" "$disk"
-		vm_attach $guest "$disk" $serial
-		cat > "$VM_DIR/step.sh" << END
+# What runs in the guest: finds the disk, grows it, writes to it, grows it again.
+# Arguments: serial.
+make_step() {
+	cat > "$VM_DIR/step.sh" << END
 set -eu
 d=
 for i in 1 2 3 4 5 6 7 8 9 10; do
 	for s in /sys/block/nvme*/device/serial; do
-		grep -q $serial "\$s" && d=/dev/\$(basename "\$(dirname "\$(dirname "\$s")")")
+		grep -q $1 "\$s" && d=\$(basename "\$(dirname "\$(dirname "\$s")")")
 	done
-	[ -b "\$d" ] && break
+	[ -b "/dev/\$d" ] && break
 	sleep 1
 done
 mkdir -p /tmp/v
-mount -t ext4 -o nosuid,nodev,noatime\${OPTION:-} "\$d" /tmp/v
-/tmp/growfs /tmp/v "\$d"
+mount -t ext4 -o nosuid,nodev,noatime "/dev/\$d" /tmp/v
+# Pages that growing takes: cached blocks of the disk and the kernel's own tables.
+kib() { awk '/^(Buffers|Slab|Cached):/ { n += \$2 } END { print n }' /proc/meminfo; }
+# Field 7 of stat: sectors written; 9-10 in newer ones are not of interest.
+set -- \$(cat /sys/block/\$d/stat) && w=\$7
+m=\$(kib)
+u=\$(cut -d' ' -f1 /proc/uptime)
+/tmp/grow --json /tmp/v > /tmp/grow.out
+u2=\$(cut -d' ' -f1 /proc/uptime)
+set -- \$(cat /sys/block/\$d/stat)
+echo "\$u \$u2 \$(((\$7 - w) / 2)) \$((\$(kib) - m))" |
+	awk '{ printf "%.2f s, %d KiB written, %d KiB of memory\n", \$2 - \$1, \$3, \$4 }'
 dd if=/dev/urandom of=/tmp/v/evidence/after bs=1M count=8 2> /dev/null
 (cd /tmp/v && sha256sum -c MANIFEST > /dev/null)
+/tmp/grow /tmp/v | grep -q 'is large enough'
 umount /tmp/v
+tail -n 1 /tmp/grow.out
 END
+}
+
+mkdir -p "$VM_DIR/tree"
+echo evidence > "$VM_DIR/tree/file"
+printf '%s\n' "tree /docs tree" 'dir 0700 /evidence' > "$VM_DIR/plan"
+vm_start $guest x86_64 1024 "$VM_KERNEL" "$VM_ROOT"
+vm_ctl $guest put "$GROW" /tmp/grow 755 > /dev/null
+
+# 4097 MiB: the last group is too small to be one. 4232 MiB: it is small, but can be.
+[ $# -gt 0 ] || set -- 4G 4097M 4232M 64G 1T
+n=0
+for size in "$@"; do
+	for from in 128M 1G; do
+		n=$((n + 1))
+		serial=$(printf 'vol%017d' $n)
+		rm -f "$disk"
+		"$IMAGE" build --plan "$VM_DIR/plan" --root "$VM_DIR" --size $from \
+			--epoch 1700000000 "$disk" > /dev/null
+		if ! truncate -s "$size" "$disk" 2> /dev/null; then
+			echo "     $from to $size: no such file on this file system"
+			continue
+		fi
+		vm_attach $guest "$disk" "$serial"
+		make_step "$serial"
 		vm_ctl $guest put "$VM_DIR/step.sh" /tmp/step.sh 755 > /dev/null
-		in_guest "$from to $size:" /bin/sh /tmp/step.sh
-		vm_detach $guest $serial
+		in_guest "$from to $size: grows" /bin/sh /tmp/step.sh
+		sed 's/^/     /' "$VM_OUT"
+		tail -n 1 "$VM_OUT" > "$VM_DIR/json"
+		# At most 8 MiB are left over.
+		holds "$from to $size: to the end of the disk" jq -e '.complete and
+			.disk_bytes - .after_bytes < 8388608' "$VM_DIR/json"
+		vm_detach $guest "$serial"
 		holds "$from to $size: e2fsck finds nothing" e2fsck -fn "$disk"
 		holds "$from to $size: verify" "$IMAGE" verify "$disk"
 		dumpe2fs -h "$disk" 2> /dev/null |

@@ -313,12 +313,42 @@ test_places() {
 	check 'leaves nothing' is_clean
 }
 
+# Arguments: none. Returns: 0. What growing says reaches the result; that it fails is a
+# warning.
+test_growth() {
+	plug nvme1n1 good "$SERIAL"
+	run mount --manifest-sha256 "$HEX" --wait 0
+	expect 'mount grows the file system' 0 '"grown":true,"growth":{"before_bytes":8388608,'
+	check 'the program was told the directory' \
+		grep -qxF 'stand-in grow --for-memory --json /run/fvol/volume' /run/err
+	check 'after the checker' sh -c 'grep -n stand-in /run/err | tail -n 1 | grep -q grow'
+	for pair in '5 exit code 5' '4 exit code 4' '99 unknown' 'kill signal' \
+		'silent no result' 'odd no result'; do
+		echo "${pair%% *}" > /run/ask/grow
+		run mount --manifest-sha256 "$HEX" --wait 0
+		expect "grow ends with ${pair%% *}: no failure" 0 '"grown":false,'
+		check 'but a warning' grep -q "warning: .*${pair#* }" /run/err
+		check 'ends in JSON' ends_in_json
+		check 'is writable' is_mounted rw
+	done
+	rm /run/ask/grow
+	run unmount
+	check 'unmount has nothing to tell' grep -q '"trouble":null' /run/out
+	run mount --manifest-sha256 "$HEX" --wait 0
+	mount -o remount,ro /run/fvol/volume
+	run unmount
+	expect 'unmount of one that became read-only' 0 '"trouble":"read-only"'
+	check 'with a warning' grep -q 'warning: the file system had become read-only' /run/err
+	unplug_all
+}
+
 make_machine
 test_arguments
 test_refusals
 test_search
 test_proof
 test_cycle
+test_growth
 test_places
 test_signals
 test_concurrency

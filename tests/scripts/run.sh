@@ -42,8 +42,8 @@ make_volume() {
 	mkdir -p "$tree/bin/x86_64" "$tree/bin/aarch64" "$tree/scripts"
 	mkdir -m 700 "$tree/evidence"
 	for arch in x86_64 aarch64; do
-		cp "$HERE/stand-in/hash" "$HERE/stand-in/capture" "$tree/bin/$arch/"
-		chmod 755 "$tree/bin/$arch/hash" "$tree/bin/$arch/capture"
+		cp "$HERE/stand-in"/* "$tree/bin/$arch/"
+		chmod 755 "$tree/bin/$arch"/*
 	done
 	cp "$ROOT"/mount-scripts/*.sh "$tree/scripts/"
 	echo "$1" > "$tree/README.txt"
