@@ -17,12 +17,14 @@ include mk/image.mk
 include mk/docs.mk
 include mk/tests.mk
 include mk/readers.mk
+include mk/bench.mk
 
 all: $(TOOL_BINARIES)
 
 help:
 	@echo 'make                  build out/fvol.img and out/documents/'
 	@echo 'make test             run every test'
+	@echo 'make bench SUITE=NAME measure against peers (tests/bench/README.md)'
 	@echo 'make demo             walk the whole path in a virtual machine'
 	@echo 'make update-kernels   renew kmods/kernels.lock'
 	@echo 'make clean            remove what was built, keep downloads and libraries'

@@ -157,7 +157,7 @@ locked_kernel() {
 	same 'lockdown=confidentiality: mount' "$STEP_CODE" 0
 	path_step "$guest" Capture
 	same 'lockdown=confidentiality: capture is refused' "$STEP_CODE" 4
-	says 'lockdown=confidentiality: sentence' "$dir/Capture.err" 'kcore: Operation not permitted'
+	says 'lockdown=confidentiality: sentence' "$dir/Capture.err" 'kcore: lockdown=confidentiality refuses /proc/kcore'
 	path_step "$guest" Unmount
 	same 'lockdown=confidentiality: unmount' "$STEP_CODE" 0
 	vm_detach "$guest" "$SERIAL"
