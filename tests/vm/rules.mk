@@ -22,20 +22,24 @@ vm-tools: $(vm_programs:%=$(VM_OUT)/%) $(VM_OUT)/x86_64/agent $(VM_OUT)/aarch64/
 
 define vm_agent_rule
 $(VM_OUT)/$(1)/agent: $(vm_agent_src:%.c=$(VM_OUT)/$(1)/%.o)
-	$$(CC_$(1)) -static -o $$@ $$^
+	@echo "  LINK    agent ($(1))"
+	@$$(CC_$(1)) -static -o $$@ $$^
 $(VM_OUT)/$(1)/%.o: tests/vm/%.c
 	@mkdir -p $$(@D)
-	$$(CC_$(1)) $(vm_cflags) -c -o $$@ $$<
+	@echo "  CC      $$< ($(1))"
+	@$$(CC_$(1)) $(vm_cflags) -c -o $$@ $$<
 endef
 $(foreach arch,x86_64 aarch64,$(eval $(call vm_agent_rule,$(arch))))
 
 define vm_program_rule
 $(VM_OUT)/$(1): $(vm_src_$(1):%.c=$(VM_OUT)/host/%.o)
-	$$(CC_HOST) -o $$@ $$^ -L$(VM_DEPS)/lib $(vm_lib_$(1))
+	@echo "  LINK    $(1)"
+	@$$(CC_HOST) -o $$@ $$^ -L$(VM_DEPS)/lib $(vm_lib_$(1))
 endef
 $(foreach program,$(vm_programs),$(eval $(call vm_program_rule,$(program))))
 $(VM_OUT)/host/%.o: tests/vm/%.c
 	@mkdir -p $(@D)
-	$(CC_HOST) $(vm_cflags) -isystem $(VM_DEPS)/include -c -o $@ $<
+	@echo "  CC      $< (host)"
+	@$(CC_HOST) $(vm_cflags) -isystem $(VM_DEPS)/include -c -o $@ $<
 
 -include $(wildcard $(VM_OUT)/*/*.d)
