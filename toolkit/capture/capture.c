@@ -16,6 +16,7 @@
 
 #include "toolkit/capture/capture.h"
 #include "toolkit/lib/cli.h"
+#include "toolkit/lib/clock.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
@@ -45,14 +46,6 @@ static void catch_signals(void)
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 static int open_dir(const char *path, int *fd, struct err *err)
@@ -380,9 +373,9 @@ static int capture_into(int dirfd, struct err *err)
 	struct err failure;
 	int rc;
 
-	cap.start_ns = now_ns();
+	cap.start_ns = clock_ns(CLOCK_REALTIME);
 	rc = write_image(dirfd, err);
-	cap.end_ns = now_ns();
+	cap.end_ns = clock_ns(CLOCK_REALTIME);
 	if (rc == 0)
 		print_gaps();
 	if (!cap.opt->evidence)

@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
+#include "toolkit/lib/clock.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sums.h"
@@ -53,16 +53,10 @@ void evidence_describe(const struct capture *cap, struct json *doc, struct json_
 static void describe_clock(const struct capture *cap, struct json *doc,
 			   struct json_node *in)
 {
-	struct timespec boot, now;
-	int64_t now_ns;
-
 	record_time(doc, in, "start", cap->start_ns);
 	record_time(doc, in, "end", cap->end_ns);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &now);
-	now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	record_time(doc, in, "booted",
-		    now_ns - ((int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec));
+		    clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME));
 }
 
 /* The tool's own bytes, as they run. */

@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "toolkit/lib/elfnote.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sink.h"
@@ -20,28 +21,13 @@ static _Alignas(IO_BLOCK) unsigned char arena[16 * IO_BLOCK];
 /* Finds the VMCOREINFO note in a buffer of ELF notes. */
 static size_t find_note(const char *notes, size_t len, char text[VMCOREINFO_MAX])
 {
-	size_t at = 0;
+	const char *note = elfnote_find(notes, len, "VMCOREINFO", 0, &len);
 
-	while (len - at >= sizeof(Elf64_Nhdr)) {
-		Elf64_Nhdr head;
-		size_t name, data;
-
-		memcpy(&head, notes + at, sizeof(head));
-		name = ((size_t)head.n_namesz + 3) / 4 * 4;
-		data = ((size_t)head.n_descsz + 3) / 4 * 4;
-		at += sizeof(head);
-		if (name > len - at || data > len - at - name)
-			return 0;
-		if (head.n_namesz == sizeof("VMCOREINFO") &&
-		    memcmp(notes + at, "VMCOREINFO", sizeof("VMCOREINFO")) == 0 &&
-		    head.n_descsz < VMCOREINFO_MAX) {
-			memcpy(text, notes + at + name, head.n_descsz);
-			text[head.n_descsz] = '\0';
-			return strlen(text);
-		}
-		at += name + data;
-	}
-	return 0;
+	if (!note || len >= VMCOREINFO_MAX)
+		return 0;
+	memcpy(text, note, len);
+	text[len] = '\0';
+	return strlen(text);
 }
 
 size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX])

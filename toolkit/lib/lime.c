@@ -2,11 +2,7 @@
 
 #include <string.h>
 
-static void put_le(unsigned char *to, uint64_t value, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		to[i] = (unsigned char)(value >> 8 * i);
-}
+#include "toolkit/lib/le.h"
 
 void lime_header(const struct range *range, unsigned char out[LIME_HEADER_BYTES])
 {

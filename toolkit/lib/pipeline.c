@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "toolkit/lib/clock.h"
 #include "toolkit/lib/encoder_avml.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/lime.h"
@@ -62,14 +62,6 @@ struct engine {
 };
 
 static struct engine engine;
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* Stops every stage; the first reason is kept. */
 static void fail(struct engine *e, const struct err *err)
@@ -147,7 +139,7 @@ static bool read_chunk(struct engine *e, const struct range *range, uint64_t phy
 	chunk->phys = phys;
 	chunk->len_bytes = left < p->chunk_bytes ? (size_t)left : p->chunk_bytes;
 	place(p, chunk, stream_off);
-	chunk->time_ns = now_ns();
+	chunk->time_ns = clock_ns(CLOCK_REALTIME);
 	reader_fill(p->source, p->second, phys, chunk->data, chunk->len_bytes, &p->gaps);
 	pthread_mutex_lock(&e->lock);
 	chunk->state = CHUNK_FILLED;

@@ -1,18 +1,11 @@
 #include "toolkit/lib/progress.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "toolkit/lib/clock.h"
+
 #define NS_PER_S 1000000000LL
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
 
 static void show(struct progress *progress, int64_t now)
 {
@@ -33,7 +26,7 @@ void progress_start(struct progress *progress, const char *what, uint64_t total_
 {
 	*progress = (struct progress){ .what = what,
 				       .total_bytes = total_bytes,
-				       .start_ns = now_ns(),
+				       .start_ns = clock_ns(CLOCK_MONOTONIC),
 				       .terminal = isatty(STDERR_FILENO) == 1 };
 	progress->shown_ns = progress->start_ns;
 }
@@ -45,7 +38,7 @@ void progress_add(struct progress *progress, uint64_t bytes)
 	progress->done_bytes += bytes;
 	if (!progress->terminal)
 		return;
-	now = now_ns();
+	now = clock_ns(CLOCK_MONOTONIC);
 	if (now - progress->shown_ns >= NS_PER_S / 4)
 		show(progress, now);
 }
@@ -54,6 +47,6 @@ void progress_end(struct progress *progress)
 {
 	if (!progress->terminal)
 		return;
-	show(progress, now_ns());
+	show(progress, clock_ns(CLOCK_MONOTONIC));
 	fputc('\n', stderr);
 }

@@ -1,5 +1,6 @@
 #include "toolkit/lib/record.h"
 
+#include <elf.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "toolkit/lib/elfnote.h"
 #include "toolkit/lib/io.h"
+
+#ifndef NT_GNU_BUILD_ID
+#define NT_GNU_BUILD_ID 3
+#endif
+#define BUILD_ID_MAX 64
 
 void record_time(struct json *doc, struct json_node *in, const char *key, int64_t ns)
 {
@@ -79,36 +86,22 @@ void record_preflight(struct json *doc, struct json_node *in,
 }
 
 /* The GNU build id of the running kernel, from the notes that it exports. */
-static bool kernel_build_id(int sys_dirfd, char hex[2 * 64 + 1])
+static bool kernel_build_id(int sys_dirfd, char hex[2 * BUILD_ID_MAX + 1])
 {
 	static char notes[4096];
 	struct err ignored;
-	size_t len, at = 0;
+	const char *id;
+	size_t len;
 
 	if (io_read_text(sys_dirfd, "kernel/notes", notes, sizeof(notes), &len,
 			 &ignored) < 0)
 		return false;
-	/* ELF notes: name length, data length, type, name, data, each padded to four. */
-	while (len - at >= 12) {
-		uint32_t head[3];
-		size_t name, data;
-
-		memcpy(head, notes + at, sizeof(head));
-		name = ((size_t)head[0] + 3) / 4 * 4;
-		data = ((size_t)head[1] + 3) / 4 * 4;
-		at += sizeof(head);
-		if (name > len - at || data > len - at - name)
-			return false;
-		if (head[2] == 3 && head[0] == 4 && memcmp(notes + at, "GNU", 4) == 0 &&
-		    head[1] <= 64) {
-			for (size_t i = 0; i < head[1]; i++)
-				snprintf(hex + 2 * i, 3, "%02x",
-					 (unsigned char)notes[at + name + i]);
-			return true;
-		}
-		at += name + data;
-	}
-	return false;
+	id = elfnote_find(notes, len, "GNU", NT_GNU_BUILD_ID, &len);
+	if (!id || len > BUILD_ID_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", (unsigned char)id[i]);
+	return true;
 }
 
 /* Adds the value of a line "NAME=value" of VMCOREINFO under key. */
@@ -134,7 +127,7 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 {
 	static char text[VMCOREINFO_MAX];
 	struct json_node *kernel = json_add_object(doc, in, "kernel");
-	char hex[2 * 64 + 1];
+	char hex[2 * BUILD_ID_MAX + 1];
 	struct err ignored;
 	struct utsname uts;
 
