@@ -71,7 +71,7 @@ path_step() {
 # Arguments: GUEST FILE. What of a guest's state an acquisition must leave as it was:
 # mounts, modules, and processes by their programs.
 path_state() {
-	vm_run "$1" 20 cat /proc/self/mounts /proc/modules
+	vm_run "$1" 60 cat /proc/self/mounts /proc/modules
 	cp "$VM_OUT" "$2"
 	# Kernel threads come and go; programs of user space do not.
 	vm_ctl "$1" ps | awk '$2 != 2 && $3 !~ /^kworker/ { print $3 }' | grep -v '^jbd2/\|^ext4-' |

@@ -300,6 +300,11 @@ vm_captured() {
 	"$VM_TOOLS/vmctl" "$vm_verb" --status "$VM_DIR/$vm_name/status" "$@" \
 		> "$VM_OUT" 2> "$VM_ERR" || vm_rc=$?
 	VM_STATUS=$(cat "$VM_DIR/$vm_name/status") || VM_STATUS=never
+	if [ "$vm_rc" -ge 4 ]; then
+		echo "# vm: $vm_name: $vm_verb: $VM_STATUS; the end of its console:"
+		tail -n 2 "$VM_ERR"
+		tail -n 15 "$VM_DIR/$vm_name/qemu.log" "$VM_DIR/$vm_name/console.log"
+	fi >&2
 	# vmctl's own last word is not the program's.
 	sed '/^vmctl: /d' "$VM_ERR" > "$VM_ERR.program" && mv "$VM_ERR.program" "$VM_ERR"
 	return "$vm_rc"
