@@ -551,9 +551,18 @@ prove() {
 make_writable() {
 	if ! is_writable; then
 		# With both device and directory no fstab is asked for further options.
-		mount -n -i -o remount,rw,nosuid,nodev,noatime \
-			"$MNT_SOURCE" "$VOLUME" >&2 ||
+		# From 5.13 on ext4 reads the bitmaps of the whole volume in advance, 12 KiB
+		# of free memory for each 128 MiB; older kernels do not know the option.
+		set -- remount,rw,nosuid,nodev,noatime
+		mount -n -i -o "$1,no_prefetch_block_bitmaps" "$MNT_SOURCE" "$VOLUME" \
+			2> /dev/null ||
+			mount -n -i -o "$1" "$MNT_SOURCE" "$VOLUME" >&2 ||
 			die 5 "making $VOLUME writable failed"
+		# Nor need it look for the best place among many: that costs as much.
+		setting=/sys/fs/ext4/${MNT_SOURCE##*/}/mb_prefetch_limit
+		if [ -f "$setting" ]; then
+			echo 0 2> /dev/null > "$setting" || :
+		fi
 	fi
 	find_mount
 	is_our_mount || die 5 "$WHY"
@@ -638,6 +647,19 @@ accept_mount() {
 	report true
 }
 
+# What is read ahead of this disk would take the place of free pages, which are evidence:
+# 32 pages for each piece of a tool that runs. A setting of the volume's disk alone, which
+# goes when the disk goes. Arguments: none. Returns: 0.
+no_readahead() {
+	for setting in "/sys/class/block/$DEVICE/queue/read_ahead_kb" \
+		"/sys/class/block/$DEVICE/../queue/read_ahead_kb"; do
+		if [ -f "$setting" ]; then
+			echo 0 2> /dev/null > "$setting" || :
+			break
+		fi
+	done
+}
+
 # Mounts the device and proves it. Arguments: none. Returns: 0, or not at all.
 mount_device() {
 	if [ ! -d "$VOLUME" ]; then
@@ -651,12 +673,14 @@ mount_device() {
 		die 4 "/dev/$DEVICE is already mounted, elsewhere or in another namespace"
 	fi
 	read_serial "$DEVICE"
+	no_readahead
 	# Before the mount, so that a signal during it finds it.
 	MOUNTING=yes
 	# Not noexec: the tools run from here. -n and -i: nothing is written to /etc/mtab
 	# and no helper of the host is run. Propagation stays what it is for /run: a
 	# private mount would outlive its unmounting in namespaces made meanwhile.
-	mount -n -i -t ext4 -o ro,nosuid,nodev,noatime "/dev/$DEVICE" "$VOLUME" >&2 ||
+	mount -n -i -t ext4 -o ro,nosuid,nodev,noatime,inode_readahead_blks=0 \
+		"/dev/$DEVICE" "$VOLUME" >&2 ||
 		die 5 "mounting /dev/$DEVICE failed"
 	find_mount
 	is_our_mount || die 5 "$WHY"

@@ -106,10 +106,13 @@ static int run(uint64_t cut_bytes, enum pipeline_layout layout,
 				      .progress = &progress,
 				      .interrupted = &interrupted };
 	if (sink_open(&sink, dirfd, "image", arena, sizeof(arena), 0, false, &err) == 0) {
-		rc = pipeline_run(&pipeline, &err);
+		rc = pipeline_arena_take(&pipeline, &err);
+		if (rc == 0)
+			rc = pipeline_run(&pipeline, &err);
 		if (rc == 0)
 			rc = sink_finish(&sink, NULL, &err);
 		memcpy(digest, pipeline.stream_sha256, SHA256_LEN);
+		pipeline_arena_release(&pipeline);
 	}
 	sink_abandon(&sink);
 	ops.close(&source, &ignored);

@@ -30,7 +30,7 @@ static volatile sig_atomic_t interrupted;
 static struct capture cap;
 
 static _Alignas(IO_BLOCK) unsigned char image_arena[2 * IO_BLOCK];
-static _Alignas(IO_BLOCK) unsigned char log_arena[16 * IO_BLOCK];
+static _Alignas(IO_BLOCK) unsigned char log_arena[4 * IO_BLOCK];
 
 static void on_signal(int sig)
 {
@@ -156,8 +156,6 @@ static int make_evidence_dir(const struct options *opt, char *path, size_t size,
 	}
 	if (fd < 0)
 		err_set(err, ERR_FAILED, "%s/%s exists already", opt->evidence, path);
-	else if (io_sync_dir(topfd, err) < 0)
-		io_close(&fd);
 out:
 	io_close(&topfd);
 	return fd;
@@ -246,7 +244,9 @@ static int open_sinks(int dirfd, struct err *err)
 static int hash_back(int dirfd, struct err *err)
 {
 	int fd = io_open_direct(dirfd, cap.name, false, err);
-	int rc = fd < 0 ? -1 : sums_hash_fd(fd, cap.file_sha256, err);
+	int rc = fd < 0 ? -1
+			: sums_hash_fd(fd, cap.pipeline.map, cap.pipeline.map_bytes,
+				       cap.file_sha256, err);
 
 	io_close(&fd);
 	return rc;
@@ -293,6 +293,8 @@ static int write_image(int dirfd, struct err *err)
 	if (cap.log.fd >= 0) {
 		struct err log_err;
 
+		/* Of a whole one evidence_write() makes all durable at once. */
+		cap.log.deferred = rc == 0;
 		if (sink_finish(&cap.log, NULL, rc == 0 ? err : &log_err) < 0)
 			rc = -1;
 	}
@@ -411,10 +413,13 @@ static int do_capture(const struct options *opt, struct err *err)
 	cap.pipeline.hash = !opt->no_hash;
 	cap.pipeline.progress = &cap.progress;
 	cap.pipeline.interrupted = &interrupted;
+	if (pipeline_arena_take(&cap.pipeline, err) < 0)
+		goto out;
 	dirfd = open_destination(opt, err);
 	if (dirfd >= 0)
 		rc = capture_into(dirfd, err);
 out:
+	pipeline_arena_release(&cap.pipeline);
 	io_close(&dirfd);
 	if (cap.has_second)
 		cap.second.ops->close(&cap.second, &close_err);

@@ -11,7 +11,7 @@
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sums.h"
 
-static _Alignas(IO_BLOCK) unsigned char sums_arena[IO_BLOCK];
+static _Alignas(IO_BLOCK) unsigned char sums_arena[2 * IO_BLOCK];
 
 static void add_digest(const struct capture *cap, struct json *doc, struct json_node *in,
 		       const char *key, const uint8_t digest[SHA256_LEN])
@@ -59,6 +59,19 @@ static void describe_clock(const struct capture *cap, struct json *doc,
 		    clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME));
 }
 
+/* Longer reads cost the kernel pages of its own. */
+#define HASH_READ (64 * 1024)
+
+/* In the arena that memory passed through: no further page of the machine is taken. */
+static int hash_fd(const struct capture *cap, int fd, uint8_t digest[SHA256_LEN],
+		   struct err *err)
+{
+	size_t len = cap->pipeline.map_bytes;
+
+	return sums_hash_fd(fd, cap->pipeline.map, len < HASH_READ ? len : HASH_READ,
+			    digest, err);
+}
+
 /* The tool's own bytes, as they run. */
 static void describe_tool(const struct capture *cap, struct json *doc,
 			  struct json_node *in)
@@ -71,7 +84,7 @@ static void describe_tool(const struct capture *cap, struct json *doc,
 
 	json_add_str(doc, tool, "name", "capture");
 	json_add_str(doc, tool, "version", FVOL_VERSION);
-	if (fd >= 0 && sums_hash_fd(fd, digest, &ignored) == 0) {
+	if (fd >= 0 && hash_fd(cap, fd, digest, &ignored) == 0) {
 		sha256_to_hex(digest, hex);
 		json_add_str(doc, tool, "sha256", hex);
 	}
@@ -104,20 +117,21 @@ static int write_record(const struct capture *cap, int dirfd, int symbolsfd,
 	describe_tool(cap, doc, root);
 	record_kernel(doc, root, cap->env.proc_dirfd, cap->env.sys_dirfd);
 	record_preflight(doc, root, &cap->preflight);
-	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, symbolsfd, doc,
+	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, symbolsfd,
+			  cap->pipeline.map, cap->pipeline.map_bytes, doc,
 			  json_add_array(doc, root, "symbols_missing"), err) < 0)
 		goto out;
 	text = json_text(doc, true, &len, err);
 	if (text)
-		rc = sink_write_file(dirfd, "record.json", text, len, err);
+		rc = sink_write_file(dirfd, "record.json", text, len, true, err);
 out:
 	free(text);
 	json_free(doc);
 	return rc;
 }
 
-static int add_sum(int dirfd, const char *name, const uint8_t *known, struct sink *sums,
-		   struct err *err)
+static int add_sum(const struct capture *cap, int dirfd, const char *name,
+		   const uint8_t *known, struct sink *sums, struct err *err)
 {
 	static char line[SUMS_LINE_MAX];
 	uint8_t digest[SHA256_LEN];
@@ -129,7 +143,7 @@ static int add_sum(int dirfd, const char *name, const uint8_t *known, struct sin
 		if (faccessat(dirfd, name, F_OK, 0) < 0)
 			return 0;
 		fd = io_open_direct(dirfd, name, false, err);
-		rc = fd < 0 ? -1 : sums_hash_fd(fd, digest, err);
+		rc = fd < 0 ? -1 : hash_fd(cap, fd, digest, err);
 		io_close(&fd);
 	}
 	if (rc < 0)
@@ -151,9 +165,10 @@ static int write_sums(const struct capture *cap, int dirfd, struct err *err)
 	if (sink_open(&sums, dirfd, "SHA256SUMS", sums_arena, sizeof(sums_arena), 0,
 		      false, err) < 0)
 		return -1;
-	rc = add_sum(dirfd, cap->name, cap->file_sha256, &sums, err);
+	sums.deferred = true;
+	rc = add_sum(cap, dirfd, cap->name, cap->file_sha256, &sums, err);
 	for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
-		rc = add_sum(dirfd, names[i], NULL, &sums, err);
+		rc = add_sum(cap, dirfd, names[i], NULL, &sums, err);
 	if (rc == 0)
 		rc = sink_finish(&sums, NULL, err);
 	sink_abandon(&sums);
@@ -174,6 +189,9 @@ int evidence_write(const struct capture *cap, int dirfd, const struct err *failu
 		return err_sys(err, errno, "opening symbols");
 	if (write_record(cap, dirfd, symbolsfd, failure, err) == 0)
 		rc = failure || cap->opt->no_hash ? 0 : write_sums(cap, dirfd, err);
+	/* All the small files at once: each commit of the journal costs memory. */
+	if (rc == 0 && syncfs(dirfd) < 0)
+		rc = err_sys(err, errno, "making the evidence durable");
 	io_close(&symbolsfd);
 	return rc;
 }

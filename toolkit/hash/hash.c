@@ -72,19 +72,22 @@ static int text_add(struct text *text, const char *line, size_t len, struct err 
 	return 0;
 }
 
+/* Only what a file fills of it is ever in memory. */
+static _Alignas(IO_BLOCK) unsigned char buf[IO_CHUNK_BYTES];
+
 static int hash_file(const char *path, uint8_t digest[SHA256_LEN], struct err *err)
 {
 	int fd, rc;
 
 	if (strcmp(path, "-") == 0) {
-		if (sums_hash_fd(STDIN_FILENO, digest, err) < 0)
+		if (sums_hash_fd(STDIN_FILENO, buf, sizeof(buf), digest, err) < 0)
 			return err_prefix(err, "standard input");
 		return 0;
 	}
 	fd = io_open_direct(AT_FDCWD, path, true, err);
 	if (fd < 0)
 		return -1;
-	rc = sums_hash_fd(fd, digest, err);
+	rc = sums_hash_fd(fd, buf, sizeof(buf), digest, err);
 	io_close(&fd);
 	return rc < 0 ? err_prefix(err, "%s", path) : 0;
 }
@@ -104,7 +107,7 @@ static int write_list(const char *path, const struct text *text, struct err *err
 		err_sys(err, errno, "opening the directory of %s", path);
 	else
 		rc = sink_write_file(dirfd, basename(copy_base), text->data, text->len,
-				     err);
+				     false, err);
 out:
 	io_close(&dirfd);
 	free(copy_dir);
@@ -168,7 +171,7 @@ static void check_entry(int dirfd, const struct sums_entry *entry, bool quiet,
 		return;
 	}
 	fd = io_open_direct(dirfd, entry->name, false, &err);
-	rc = fd < 0 ? -1 : sums_hash_fd(fd, digest, &err);
+	rc = fd < 0 ? -1 : sums_hash_fd(fd, buf, sizeof(buf), digest, &err);
 	if (rc < 0) {
 		if (fd >= 0)
 			err_prefix(&err, "%s", entry->name);

@@ -15,8 +15,18 @@
 
 /* No single file of the bundle is larger; what is would not be what we take it for. */
 #define BUNDLE_FILE_MAX (256u << 20)
+/* As much as the files of /proc give at once. */
+#define BUNDLE_READ (size_t)(2 * IO_BLOCK)
 
-static _Alignas(IO_BLOCK) unsigned char arena[16 * IO_BLOCK];
+/* What the parts of one bundle share. */
+struct bundle {
+	int to_dirfd;
+	struct json *doc;
+	struct json_node *missing;
+	unsigned char *buf;   /* BUNDLE_READ bytes */
+	unsigned char *arena; /* of the file being written */
+	size_t arena_bytes;
+};
 
 /* Finds the VMCOREINFO note in a buffer of ELF notes. */
 static size_t find_note(const char *notes, size_t len, char text[VMCOREINFO_MAX])
@@ -61,24 +71,33 @@ size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX])
 	return found;
 }
 
-static void add_missing(struct json *doc, struct json_node *missing, const char *name,
-			const char *reason)
+static void add_missing(const struct bundle *bundle, const char *name, const char *reason)
 {
-	struct json_node *node = json_add_object(doc, missing, NULL);
+	struct json_node *node = json_add_object(bundle->doc, bundle->missing, NULL);
 
-	json_add_str(doc, node, "name", name);
-	json_add_str(doc, node, "reason", reason);
+	json_add_str(bundle->doc, node, "name", name);
+	json_add_str(bundle->doc, node, "reason", reason);
+}
+
+static int open_file(const struct bundle *bundle, const char *name, struct sink *sink,
+		     struct err *err)
+{
+	if (sink_open(sink, bundle->to_dirfd, name, bundle->arena, bundle->arena_bytes, 0,
+		      false, err) < 0)
+		return -1;
+	sink->deferred = true;
+	return 0;
 }
 
 /* Copies what fd gives into sink. Returns 1 done, 0 the source failed (errno), -1 error.
  */
-static int copy_all(int fd, struct sink *sink, struct err *err)
+static int copy_all(const struct bundle *bundle, int fd, struct sink *sink,
+		    struct err *err)
 {
-	static unsigned char buf[2 * IO_BLOCK];
 	uint64_t total = 0;
 
 	for (;;) {
-		ssize_t n = read(fd, buf, sizeof(buf));
+		ssize_t n = read(fd, bundle->buf, BUNDLE_READ);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -91,14 +110,14 @@ static int copy_all(int fd, struct sink *sink, struct err *err)
 			errno = EFBIG;
 			return 0;
 		}
-		if (sink_put(sink, buf, (size_t)n, err) < 0)
+		if (sink_put(sink, bundle->buf, (size_t)n, err) < 0)
 			return -1;
 	}
 }
 
 /* Copies one file of the host. That it cannot be read is a fact for the record. */
-static int copy_file(int from_dirfd, const char *path, int to_dirfd, const char *name,
-		     struct json *doc, struct json_node *missing, struct err *err)
+static int copy_file(const struct bundle *bundle, int from_dirfd, const char *path,
+		     const char *name, struct err *err)
 {
 	/* O_NOATIME: /boot stands on the host's disk, and reading must not write there.
 	 */
@@ -107,16 +126,16 @@ static int copy_file(int from_dirfd, const char *path, int to_dirfd, const char 
 	int rc;
 
 	if (fd < 0) {
-		add_missing(doc, missing, name, strerror(errno));
+		add_missing(bundle, name, strerror(errno));
 		return 0;
 	}
-	if (sink_open(&sink, to_dirfd, name, arena, sizeof(arena), 0, false, err) < 0) {
+	if (open_file(bundle, name, &sink, err) < 0) {
 		io_close(&fd);
 		return -1;
 	}
-	rc = copy_all(fd, &sink, err);
+	rc = copy_all(bundle, fd, &sink, err);
 	if (rc == 0)
-		add_missing(doc, missing, name, strerror(errno));
+		add_missing(bundle, name, strerror(errno));
 	io_close(&fd);
 	if (rc > 0)
 		return sink_finish(&sink, NULL, err);
@@ -146,7 +165,7 @@ static int put_module(int modules_dirfd, const char *name, struct sink *sink,
 	return sink_put(sink, line, (size_t)n, err);
 }
 
-static int write_build_ids(int sys_dirfd, int to_dirfd, struct err *err)
+static int write_build_ids(const struct bundle *bundle, int sys_dirfd, struct err *err)
 {
 	int fd = openat(sys_dirfd, "module", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -158,8 +177,7 @@ static int write_build_ids(int sys_dirfd, int to_dirfd, struct err *err)
 		io_close(&fd);
 		return 0;
 	}
-	if (sink_open(&sink, to_dirfd, "module-build-ids", arena, sizeof(arena), 0, false,
-		      err) < 0) {
+	if (open_file(bundle, "module-build-ids", &sink, err) < 0) {
 		closedir(dir);
 		return -1;
 	}
@@ -173,25 +191,31 @@ static int write_build_ids(int sys_dirfd, int to_dirfd, struct err *err)
 	return rc;
 }
 
-static int copy_config(int proc_dirfd, int to_dirfd, struct json *doc,
-		       struct json_node *missing, struct err *err)
+static int copy_config(const struct bundle *bundle, int proc_dirfd, struct err *err)
 {
 	char path[128];
 	struct utsname uts;
 
 	if (faccessat(proc_dirfd, "config.gz", R_OK, 0) == 0)
-		return copy_file(proc_dirfd, "config.gz", to_dirfd, "config.gz", doc,
-				 missing, err);
+		return copy_file(bundle, proc_dirfd, "config.gz", "config.gz", err);
 	if (uname(&uts) < 0)
 		return 0;
 	snprintf(path, sizeof(path), "/boot/config-%s", uts.release);
-	return copy_file(AT_FDCWD, path, to_dirfd, "config", doc, missing, err);
+	return copy_file(bundle, AT_FDCWD, path, "config", err);
 }
 
-int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, struct json *doc,
-		  struct json_node *missing, struct err *err)
+int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, unsigned char *arena,
+		  size_t arena_bytes, struct json *doc, struct json_node *missing,
+		  struct err *err)
 {
 	static char text[VMCOREINFO_MAX];
+	const struct bundle bundle = { .to_dirfd = symbols_dirfd,
+				       .doc = doc,
+				       .missing = missing,
+				       .buf = arena,
+				       .arena = arena + BUNDLE_READ,
+				       .arena_bytes = (arena_bytes - BUNDLE_READ) /
+						      IO_BLOCK * IO_BLOCK };
 	const struct {
 		int dirfd;
 		const char *path, *name;
@@ -206,14 +230,14 @@ int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, struct json 
 	size_t len = record_vmcoreinfo(proc_dirfd, text);
 
 	if (!len)
-		add_missing(doc, missing, "vmcoreinfo", "kcore has no such note");
-	else if (sink_write_file(symbols_dirfd, "vmcoreinfo", text, len, err) < 0)
+		add_missing(&bundle, "vmcoreinfo", "kcore has no such note");
+	else if (sink_write_file(symbols_dirfd, "vmcoreinfo", text, len, true, err) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (copy_file(files[i].dirfd, files[i].path, symbols_dirfd, files[i].name,
-			      doc, missing, err) < 0)
+		if (copy_file(&bundle, files[i].dirfd, files[i].path, files[i].name,
+			      err) < 0)
 			return -1;
-	if (write_build_ids(sys_dirfd, symbols_dirfd, err) < 0)
+	if (write_build_ids(&bundle, sys_dirfd, err) < 0)
 		return -1;
-	return copy_config(proc_dirfd, symbols_dirfd, doc, missing, err);
+	return copy_config(&bundle, proc_dirfd, err);
 }

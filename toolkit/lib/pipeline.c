@@ -14,10 +14,6 @@
 
 /* Deep enough for SHA-256 and the packers; every touched page is one of the evidence. */
 #define STACK_BYTES (64 * 1024)
-/* So much may be lost of what was written, when the power goes. */
-#define SYNC_BYTES (64u << 20)
-#define SYNC_CHUNKS 400
-
 enum chunk_state { CHUNK_FREE, CHUNK_FILLED, CHUNK_PACKING, CHUNK_PACKED, CHUNK_HASHED };
 
 struct chunk {
@@ -54,14 +50,20 @@ struct engine {
 	unsigned started;
 	pthread_t reader, hasher;
 	bool has_reader, has_hasher;
-	unsigned char *map;
-	size_t map_bytes;
-	struct encoder_state encoder;
 	uint64_t header_off; /* where the header of the range being written stands */
-	uint64_t synced_bytes, synced_chunks;
+	struct encoder_state
+		encoder; /* large, and of no use to lime: never cleared here */
 };
 
 static struct engine engine;
+
+/* Chunks that are only hashed keep one thread busy; packing takes all there are. */
+static unsigned worker_count(const struct pipeline *p)
+{
+	if (p->layout == LAYOUT_ENCODER)
+		return p->workers;
+	return p->hash ? 1 : 0;
+}
 
 /* Stops every stage; the first reason is kept. */
 static void fail(struct engine *e, const struct err *err)
@@ -109,6 +111,16 @@ static bool wait_for_number(struct engine *e, uint64_t n, enum chunk_state state
 	return there;
 }
 
+/* The next stage that has something to do with a chunk of this state. */
+static enum chunk_state skip_idle(const struct engine *e, enum chunk_state state)
+{
+	if (state == CHUNK_FILLED && !worker_count(e->p))
+		state = CHUNK_PACKED;
+	if (state == CHUNK_PACKED && !e->p->hash)
+		state = CHUNK_HASHED;
+	return state;
+}
+
 /* Where the chunk will stand in the file decides how it is aligned in memory. */
 static void place(const struct pipeline *p, struct chunk *chunk, uint64_t stream_off)
 {
@@ -142,7 +154,7 @@ static bool read_chunk(struct engine *e, const struct range *range, uint64_t phy
 	chunk->time_ns = clock_ns(CLOCK_REALTIME);
 	reader_fill(p->source, p->second, phys, chunk->data, chunk->len_bytes, &p->gaps);
 	pthread_mutex_lock(&e->lock);
-	chunk->state = CHUNK_FILLED;
+	chunk->state = skip_idle(e, CHUNK_FILLED);
 	e->filled++;
 	pthread_cond_broadcast(&e->changed);
 	pthread_mutex_unlock(&e->lock);
@@ -221,7 +233,7 @@ static void *worker_main(void *arg)
 			chunk->packed_len = encoder->pack(chunk->data, chunk->len_bytes,
 							  chunk->packed, worker->scratch);
 		}
-		set_state(e, chunk, CHUNK_PACKED);
+		set_state(e, chunk, skip_idle(e, CHUNK_PACKED));
 	}
 	return NULL;
 }
@@ -236,14 +248,13 @@ static void *hasher_main(void *arg)
 	for (uint64_t n = 0; wait_for_number(e, n, CHUNK_PACKED); n++) {
 		struct chunk *chunk = &e->slot[n % PIPELINE_SLOTS];
 
-		if (e->p->hash && chunk->first) {
+		if (chunk->first) {
 			unsigned char header[LIME_HEADER_BYTES];
 
 			lime_header(chunk->range, header);
 			sha256_update(&whole, header, sizeof(header));
 		}
-		if (e->p->hash)
-			sha256_update(&whole, chunk->data, chunk->len_bytes);
+		sha256_update(&whole, chunk->data, chunk->len_bytes);
 		set_state(e, chunk, CHUNK_HASHED);
 	}
 	sha256_final(&whole, e->p->stream_sha256);
@@ -279,11 +290,16 @@ static int put_chunk(struct engine *e, struct chunk *chunk, struct err *err)
 				    chunk->packed_len, chunk->zero, err);
 }
 
-/* The log: physical range, time in nanoseconds since 1970, SHA-256. */
+/*
+ * The log: physical range, time in nanoseconds since 1970, SHA-256. Its line goes out
+ * after its chunk. Nothing is synced here: ext4 commits every 5 s, both lengths in that
+ * order and all data before (both are O_DIRECT), so after a power cut the log tells of
+ * nothing that the image has not; and every commit more would cost two pages of memory.
+ */
 static int log_chunk(struct engine *e, const struct chunk *chunk, struct err *err)
 {
 	char hex[SHA256_HEX_SIZE] = "-";
-	char line[160];
+	char line[PIPELINE_LOG_LINE];
 	int len;
 
 	if (!e->p->log)
@@ -295,21 +311,6 @@ static int log_chunk(struct engine *e, const struct chunk *chunk, struct err *er
 		       (unsigned long long)(chunk->phys + chunk->len_bytes - 1),
 		       (long long)chunk->time_ns, hex);
 	return sink_put(e->p->log, line, (size_t)len, err);
-}
-
-/* Image first, then the lines about it: what the log says is on the disk. */
-static int sync_both(struct engine *e, struct err *err)
-{
-	struct pipeline *p = e->p;
-
-	if (p->captured_bytes - e->synced_bytes < SYNC_BYTES &&
-	    p->chunks - e->synced_chunks < SYNC_CHUNKS)
-		return 0;
-	e->synced_bytes = p->captured_bytes;
-	e->synced_chunks = p->chunks;
-	if (sink_sync(p->sink, err) < 0)
-		return -1;
-	return p->log ? sink_sync(p->log, err) : 0;
 }
 
 static int write_all(struct engine *e, struct err *err)
@@ -325,8 +326,6 @@ static int write_all(struct engine *e, struct err *err)
 		p->captured_bytes += chunk->len_bytes;
 		progress_add(p->progress, chunk->len_bytes);
 		set_state(e, chunk, CHUNK_FREE);
-		if (sync_both(e, err) < 0)
-			return -1;
 	}
 	return 0;
 }
@@ -398,40 +397,58 @@ static size_t scratch_bytes(const struct pipeline *p)
 		       : 0;
 }
 
-/* Cuts the arena into slots: the largest chunk, in blocks, of which all slots fit. */
-static int lay_out(struct engine *e, struct err *err)
+/* The largest chunk, in blocks, of which all slots fit into the arena. */
+static size_t chunk_for(const struct pipeline *p)
 {
-	struct pipeline *p = e->p;
 	size_t chunk = p->arena_bytes / PIPELINE_SLOTS / IO_BLOCK * IO_BLOCK;
-	unsigned char *at;
 
-	if (p->arena_bytes < PIPELINE_ARENA_MIN)
-		return err_set(err, ERR_USAGE, "the arena must be at least %d bytes",
-			       PIPELINE_ARENA_MIN);
 	if (chunk > IO_CHUNK_BYTES)
 		chunk = IO_CHUNK_BYTES;
 	while (chunk > IO_BLOCK && PIPELINE_SLOTS * slot_bytes(p, chunk) > p->arena_bytes)
 		chunk -= IO_BLOCK;
-	p->chunk_bytes = chunk;
-	e->map_bytes =
-		PIPELINE_SLOTS * slot_bytes(p, chunk) + p->workers * scratch_bytes(p);
-	/* Shared: a source's child process must not make copies of what we write. */
-	e->map = mmap(NULL, e->map_bytes, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (e->map == MAP_FAILED) {
-		e->map = NULL;
-		return err_sys(err, errno, "taking an arena of %zu bytes", e->map_bytes);
+	return chunk;
+}
+
+int pipeline_arena_take(struct pipeline *p, struct err *err)
+{
+	if (p->arena_bytes < PIPELINE_ARENA_MIN)
+		return err_set(err, ERR_USAGE, "the arena must be at least %d bytes",
+			       PIPELINE_ARENA_MIN);
+	p->chunk_bytes = chunk_for(p);
+	p->map_bytes = PIPELINE_SLOTS * slot_bytes(p, p->chunk_bytes) +
+		       worker_count(p) * scratch_bytes(p);
+	p->map = mmap(NULL, p->map_bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p->map == MAP_FAILED) {
+		p->map = NULL;
+		return err_sys(err, errno, "taking an arena of %zu bytes", p->map_bytes);
 	}
+	/* A source's child process must not make copies of what we write. */
+	madvise(p->map, p->map_bytes, MADV_DONTFORK);
 	/* Best effort: a host that forbids locking is captured all the same. */
-	mlock(e->map, e->map_bytes);
-	at = e->map;
-	for (size_t i = 0; i < PIPELINE_SLOTS; i++, at += slot_bytes(p, chunk)) {
-		e->slot[i] = (struct chunk){ .buf = at };
-		e->slot[i].packed = at + 2 * IO_BLOCK + chunk;
-	}
-	for (unsigned i = 0; i < p->workers; i++, at += scratch_bytes(p))
-		e->workers[i] = (struct worker){ .engine = e, .scratch = at };
+	mlock(p->map, p->map_bytes);
 	return 0;
+}
+
+void pipeline_arena_release(struct pipeline *p)
+{
+	if (p->map)
+		munmap(p->map, p->map_bytes);
+	p->map = NULL;
+}
+
+/* Cuts the arena into slots and the workers' scratch. */
+static void lay_out(struct engine *e)
+{
+	struct pipeline *p = e->p;
+	unsigned char *at = p->map;
+
+	for (size_t i = 0; i < PIPELINE_SLOTS; i++, at += slot_bytes(p, p->chunk_bytes)) {
+		e->slot[i] = (struct chunk){ .buf = at };
+		e->slot[i].packed = at + 2 * IO_BLOCK + p->chunk_bytes;
+	}
+	for (unsigned i = 0; i < worker_count(p); i++, at += scratch_bytes(p))
+		e->workers[i] = (struct worker){ .engine = e, .scratch = at };
 }
 
 static int start_threads(struct engine *e, struct err *err)
@@ -443,11 +460,11 @@ static int start_threads(struct engine *e, struct err *err)
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	rc = pthread_create(&e->reader, &attr, reader_main, e);
 	e->has_reader = rc == 0;
-	if (rc == 0) {
+	if (rc == 0 && e->p->hash) {
 		rc = pthread_create(&e->hasher, &attr, hasher_main, e);
 		e->has_hasher = rc == 0;
 	}
-	while (rc == 0 && e->started < e->p->workers) {
+	while (rc == 0 && e->started < worker_count(e->p)) {
 		struct worker *worker = &e->workers[e->started];
 
 		rc = pthread_create(&worker->thread, &attr, worker_main, worker);
@@ -494,25 +511,24 @@ static int run(struct engine *e, struct err *err)
 int pipeline_run(struct pipeline *pipeline, struct err *err)
 {
 	struct engine *e = &engine;
-	int rc = -1;
+	int rc;
 
-	memset(e, 0, sizeof(*e));
+	memset(e, 0, offsetof(struct engine, encoder));
 	e->p = pipeline;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->changed, NULL);
-	pipeline->gaps = (struct gaps){ 0 };
+	/* Not the list, which is 128 KiB of pages. */
+	pipeline->gaps.count = 0;
+	pipeline->gaps.bytes = pipeline->gaps.unlisted = pipeline->gaps.second_bytes = 0;
 	pipeline->chunks = 0;
 	pipeline->captured_bytes = 0;
 	pipeline->truncated = false;
-	if (lay_out(e, err) == 0) {
-		rc = run(e, err);
-		join_threads(e);
-		pipeline->did_not_fit = rc < 0 && pipeline->encoder == &encoder_avml &&
-					encoder_avml_did_not_fit(&e->encoder, NULL);
-		if (rc < 0)
-			cut(e);
-	}
-	if (e->map)
-		munmap(e->map, e->map_bytes);
+	lay_out(e);
+	rc = run(e, err);
+	join_threads(e);
+	pipeline->did_not_fit = rc < 0 && pipeline->encoder == &encoder_avml &&
+				encoder_avml_did_not_fit(&e->encoder, NULL);
+	if (rc < 0)
+		cut(e);
 	return rc;
 }

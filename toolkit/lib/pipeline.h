@@ -48,7 +48,9 @@ struct gaps {
 #define PIPELINE_SLOTS 4
 #define PIPELINE_WORKERS_MAX 16
 #define PIPELINE_ARENA_MIN (128 * 1024)
-#define PIPELINE_ARENA_DEFAULT (1024 * 1024)
+#define PIPELINE_ARENA_DEFAULT (512 * 1024)
+/* The longest line of the log. */
+#define PIPELINE_LOG_LINE 128
 
 enum pipeline_layout {
 	LAYOUT_LIME,	/* LiME v1, written straight from the arena */
@@ -71,9 +73,13 @@ struct pipeline {
 	struct progress *progress;
 	const volatile sig_atomic_t *interrupted;
 
+	/* Set by pipeline_arena_take(). */
+	unsigned char *map;
+	size_t map_bytes;
+	size_t chunk_bytes;
+
 	/* Results. */
 	struct gaps gaps;
-	size_t chunk_bytes;
 	uint64_t chunks;		   /* written */
 	uint64_t captured_bytes;	   /* of memory, written */
 	uint8_t stream_sha256[SHA256_LEN]; /* of the LiME v1 stream, whatever the layout
@@ -81,6 +87,15 @@ struct pipeline {
 	bool did_not_fit; /* AVML cannot hold this memory: take another format */
 	bool truncated;	  /* the image was cut to a valid, shorter one after a failure */
 };
+
+/*
+ * Takes the memory that a run needs, locked where the host allows it: arena_bytes, and
+ * what each worker packs in. To be called when the fields above are set; between runs and
+ * until pipeline_arena_release() it is the caller's to use, so that nothing else need be
+ * taken from a machine whose free pages are evidence.
+ */
+int pipeline_arena_take(struct pipeline *pipeline, struct err *err);
+void pipeline_arena_release(struct pipeline *pipeline);
 
 /*
  * Writes the image. On failure what was written is made a valid, shorter image where

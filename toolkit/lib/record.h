@@ -27,10 +27,14 @@ size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX]);
  * Copies into the directory symbols_dirfd what tells kernel types and addresses:
  * VMCOREINFO, BTF, kallsyms, version, iomem, cmdline, modules with their build ids, the
  * kernel's configuration. What is missing or not readable is entered in `missing` (an
- * array of the record) with the reason; only a write error fails.
+ * array of the record) with the reason; only a write error fails. The bytes pass through
+ * arena, which is aligned to IO_BLOCK and has BUNDLE_ARENA_MIN at least. Nothing is
+ * durable before the caller's syncfs().
  */
-int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, struct json *doc,
-		  struct json_node *missing, struct err *err);
+#define BUNDLE_ARENA_MIN (8 * 4096)
+int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, unsigned char *arena,
+		  size_t arena_bytes, struct json *doc, struct json_node *missing,
+		  struct err *err);
 
 /* Members of `in`: release, version, build id, KASLR shift, 5-level paging, page size. */
 void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd);

@@ -76,6 +76,35 @@ int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *are
 	return -1;
 }
 
+int sink_open_stream(struct sink *sink, const char *name,
+		     const struct sink_stream *stream, unsigned char *arena,
+		     size_t arena_bytes, bool hashing, struct err *err)
+{
+	*sink = (struct sink){ .stream = *stream,
+			       .dirfd = -1,
+			       .fd = -1,
+			       .arena = arena,
+			       .arena_bytes = arena_bytes,
+			       .direct = true,
+			       .hashing = hashing };
+	if (strlen(name) >= sizeof(sink->name))
+		return err_set(err, ERR_USAGE, "%s: name too long", name);
+	strcpy(sink->name, name);
+	if (hashing)
+		sha256_init(&sink->hash);
+	return 0;
+}
+
+static bool is_stream(const struct sink *sink)
+{
+	return sink->stream.write;
+}
+
+bool sink_can_patch(const struct sink *sink)
+{
+	return !is_stream(sink);
+}
+
 uint64_t sink_position(const struct sink *sink)
 {
 	return sink->written_bytes + sink->fill_bytes;
@@ -84,7 +113,10 @@ uint64_t sink_position(const struct sink *sink)
 /* Writes whole blocks at the end of what is flushed. */
 static int write_blocks(struct sink *sink, const void *data, size_t len, struct err *err)
 {
-	if (io_pwrite(sink->fd, data, len, sink->written_bytes) < 0)
+	if (is_stream(sink)) {
+		if (sink->stream.write(sink->stream.arg, data, len, err) < 0)
+			return err_prefix(err, "%s", sink->name);
+	} else if (io_pwrite(sink->fd, data, len, sink->written_bytes) < 0)
 		return err_sys(err, errno, "writing %s at byte %llu", sink->name,
 			       (unsigned long long)sink->written_bytes);
 	sink->written_bytes += len;
@@ -173,7 +205,13 @@ int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err)
 		return -1;
 	len_bytes -= to_block;
 	whole = len_bytes / IO_BLOCK * IO_BLOCK;
-	sink->written_bytes += whole;
+	if (is_stream(sink)) {
+		for (uint64_t n = 0; n < whole; n += IO_BLOCK)
+			if (write_blocks(sink, zeros, IO_BLOCK, err) < 0)
+				return -1;
+	} else {
+		sink->written_bytes += whole;
+	}
 	return put_copied(sink, zeros, (size_t)(len_bytes - whole), err);
 }
 
@@ -208,7 +246,7 @@ int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_byt
 	const unsigned char *from = data;
 	size_t on_disk = 0;
 
-	if (sink->hashing || off > sink_position(sink) ||
+	if (is_stream(sink) || sink->hashing || off > sink_position(sink) ||
 	    len_bytes > sink_position(sink) - off)
 		return err_set(err, ERR_FAILED, "%s: no such bytes to change",
 			       sink->name);
@@ -221,13 +259,6 @@ int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_byt
 	if (on_disk < len_bytes)
 		memcpy(sink->arena + (off + on_disk - sink->written_bytes),
 		       from + on_disk, len_bytes - on_disk);
-	return 0;
-}
-
-int sink_sync(struct sink *sink, struct err *err)
-{
-	if (fdatasync(sink->fd) < 0)
-		return err_sys(err, errno, "making %s durable", sink->name);
 	return 0;
 }
 
@@ -246,12 +277,26 @@ static int write_rest(struct sink *sink, struct err *err)
 	}
 	if (ftruncate(sink->fd, (off_t)sink_position(sink)) < 0)
 		return err_sys(err, errno, "setting the length of %s", sink->name);
-	if (fsync(sink->fd) < 0)
+	if (!sink->deferred && fsync(sink->fd) < 0)
 		return err_sys(err, errno, "making %s durable", sink->name);
 	return 0;
 }
 
-int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err)
+static int finish_stream(struct sink *sink, struct err *err)
+{
+	struct sink_stream stream = sink->stream;
+
+	if (sink->fill_bytes &&
+	    write_blocks(sink, sink->arena, sink->fill_bytes, err) < 0)
+		return -1;
+	sink->fill_bytes = 0;
+	sink->stream.finish = NULL;
+	if (stream.finish(stream.arg, err) < 0)
+		return err_prefix(err, "%s", sink->name);
+	return 0;
+}
+
+static int finish_file(struct sink *sink, struct err *err)
 {
 	char partial[NAME_MAX + 16];
 	int fd;
@@ -265,13 +310,22 @@ int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err)
 	partial_name(sink, partial);
 	if (renameat(sink->dirfd, partial, sink->dirfd, sink->name) < 0)
 		return err_sys(err, errno, "naming %s", sink->name);
+	return sink->deferred ? 0 : io_sync_dir(sink->dirfd, err);
+}
+
+int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err)
+{
+	if ((is_stream(sink) ? finish_stream(sink, err) : finish_file(sink, err)) < 0)
+		return -1;
 	if (sink->hashing && digest)
 		sha256_final(&sink->hash, digest);
-	return io_sync_dir(sink->dirfd, err);
+	return 0;
 }
 
 int sink_truncate(struct sink *sink, uint64_t len_bytes, struct err *err)
 {
+	if (is_stream(sink))
+		return err_set(err, ERR_FAILED, "%s cannot be cut", sink->name);
 	if (len_bytes > sink->written_bytes) {
 		if (len_bytes > sink_position(sink))
 			return err_set(err, ERR_FAILED, "%s is shorter", sink->name);
@@ -285,8 +339,17 @@ int sink_truncate(struct sink *sink, uint64_t len_bytes, struct err *err)
 	return 0;
 }
 
+/* Once: a stream that was finished, or given up, is left alone. */
+static void abort_stream(struct sink *sink)
+{
+	if (is_stream(sink) && sink->stream.finish)
+		sink->stream.abort(sink->stream.arg);
+	sink->stream.finish = NULL;
+}
+
 void sink_abandon(struct sink *sink)
 {
+	abort_stream(sink);
 	io_close(&sink->fd);
 }
 
@@ -294,6 +357,7 @@ void sink_remove(struct sink *sink)
 {
 	char partial[NAME_MAX + 16];
 
+	abort_stream(sink);
 	if (sink->fd < 0)
 		return;
 	io_close(&sink->fd);
@@ -302,14 +366,15 @@ void sink_remove(struct sink *sink)
 }
 
 int sink_write_file(int dirfd, const char *name, const void *data, size_t len_bytes,
-		    struct err *err)
+		    bool deferred, struct err *err)
 {
-	static _Alignas(IO_BLOCK) unsigned char arena[4 * IO_BLOCK];
+	static _Alignas(IO_BLOCK) unsigned char arena[2 * IO_BLOCK];
 	struct sink sink;
 
 	if (sink_open(&sink, dirfd, name, arena, sizeof(arena), len_bytes, false, err) <
 	    0)
 		return -1;
+	sink.deferred = deferred;
 	if (sink_put(&sink, data, len_bytes, err) == 0 &&
 	    sink_finish(&sink, NULL, err) == 0)
 		return 0;

@@ -1,7 +1,7 @@
 /*
- * A sequential output file written with O_DIRECT: whole blocks go to the disk from
- * where they stand, the rest waits in a small arena. The name is NAME.partial until
- * everything is on the disk.
+ * Sequential output: a file written with O_DIRECT, or a stream that takes bytes in order
+ * and cannot go back. Whole blocks go out from where they stand, the rest waits in a
+ * small arena. A file's name is NAME.partial until everything is on the disk.
  */
 #ifndef FVOL_SINK_H
 #define FVOL_SINK_H
@@ -15,8 +15,19 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/sha256.h"
 
+/* Where a stream's bytes go. Each call returns 0, or -1 with err filled. */
+struct sink_stream {
+	int (*write)(void *arg, const void *data, size_t len_bytes, struct err *err);
+	/* All was written: make it whole, durable, visible. Called once. */
+	int (*finish)(void *arg, struct err *err);
+	/* It will not be whole: leave nothing that looks so. Instead of finish. */
+	void (*abort)(void *arg);
+	void *arg;
+};
+
 struct sink {
-	int dirfd; /* borrowed */
+	struct sink_stream stream; /* of a stream, whose dirfd and fd are -1 */
+	int dirfd;		   /* borrowed */
 	int fd;
 	char name[NAME_MAX + 1];
 	unsigned char *arena; /* borrowed, aligned to IO_BLOCK */
@@ -24,6 +35,7 @@ struct sink {
 	size_t fill_bytes;
 	uint64_t written_bytes; /* flushed, a multiple of IO_BLOCK until the end */
 	bool direct;		/* false: this file system has no O_DIRECT */
+	bool deferred;		/* set by the caller: see sink_finish() */
 	bool hashing;
 	struct sha256 hash; /* of everything that was put, when hashing */
 };
@@ -36,6 +48,14 @@ struct sink {
  */
 int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *arena,
 	      size_t arena_bytes, uint64_t reserve_bytes, bool hashing, struct err *err);
+
+/* Begins a stream; name is for errors. sink_patch() and sink_truncate() will fail. */
+int sink_open_stream(struct sink *sink, const char *name,
+		     const struct sink_stream *stream, unsigned char *arena,
+		     size_t arena_bytes, bool hashing, struct err *err);
+
+/* Can the sink go back? Streams cannot. */
+bool sink_can_patch(const struct sink *sink);
 
 /* Bytes put so far: where the next one will stand. */
 uint64_t sink_position(const struct sink *sink);
@@ -54,16 +74,14 @@ int sink_put_in_place(struct sink *sink, unsigned char *data, size_t len_bytes,
 /* Moves the position forward over bytes that read as zero, without writing them. */
 int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err);
 
-/* Overwrites bytes that were put before. Not while hashing. */
+/* Overwrites bytes that were put before. Not while hashing; not in a stream. */
 int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_bytes,
 	       struct err *err);
 
-/* Makes what was flushed durable: all but the last few bytes of what was put. */
-int sink_sync(struct sink *sink, struct err *err);
-
 /*
  * Writes the rest, makes it durable and gives the file its name. digest, which may be
- * NULL, receives the SHA-256 of the file when hashing.
+ * NULL, receives the SHA-256 of the file when hashing. With ->deferred the caller makes
+ * it durable, by syncfs() after several files: each commit of the journal costs memory.
  */
 int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err);
 
@@ -81,6 +99,6 @@ void sink_remove(struct sink *sink);
 
 /* A small file in one call: written as above, mode 0600. An existing NAME is an error. */
 int sink_write_file(int dirfd, const char *name, const void *data, size_t len_bytes,
-		    struct err *err);
+		    bool deferred, struct err *err);
 
 #endif

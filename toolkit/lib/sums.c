@@ -104,9 +104,9 @@ int sums_next(const char *text, size_t len_bytes, size_t *pos, size_t *line_numb
 	return 0;
 }
 
-int sums_hash_fd(int fd, uint8_t digest[SHA256_LEN], struct err *err)
+int sums_hash_fd(int fd, unsigned char *buf, size_t buf_bytes, uint8_t digest[SHA256_LEN],
+		 struct err *err)
 {
-	static _Alignas(IO_BLOCK) unsigned char buf[IO_CHUNK_BYTES];
 	bool direct = fcntl(fd, F_GETFL) & O_DIRECT;
 	struct sha256 ctx;
 	uint64_t off = 0;
@@ -114,7 +114,7 @@ int sums_hash_fd(int fd, uint8_t digest[SHA256_LEN], struct err *err)
 
 	sha256_init(&ctx);
 	do {
-		n = read(fd, buf, sizeof(buf));
+		n = read(fd, buf, buf_bytes);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
