@@ -179,19 +179,60 @@ static const char *suffix(void)
 	return cap.pipeline.layout == LAYOUT_RAW ? "raw" : "lime";
 }
 
-/* Where the image goes: the directory's descriptor; cap.name and cap.path are set. */
-static int open_destination(const struct options *opt, struct err *err)
+static bool to_stdout(void)
+{
+	return cap.opt->output && strcmp(cap.opt->output, "-") == 0;
+}
+
+static int write_stdout(void *arg, const void *data, size_t len_bytes, struct err *err)
+{
+	const unsigned char *from = data;
+
+	(void)arg;
+	while (len_bytes) {
+		ssize_t n = write(STDOUT_FILENO, from, len_bytes);
+
+		if (n < 0 && errno == EINTR && !interrupted)
+			continue;
+		if (n < 0)
+			return err_sys(err, errno, "writing");
+		from += n;
+		len_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+static int finish_stdout(void *arg, struct err *err)
+{
+	(void)arg;
+	/* A pipe has nothing to sync; of a file on a full disk this is the last word. */
+	if (fsync(STDOUT_FILENO) < 0 && errno != EINVAL && errno != EROFS)
+		return err_sys(err, errno, "writing");
+	return 0;
+}
+
+/* Who reads a stream that was given up learns it from the exit code. */
+static void abort_stdout(void *arg)
+{
+	(void)arg;
+}
+
+/* Where the image goes: *dirfd, -1 for standard output; cap.name and cap.path are set. */
+static int open_destination(const struct options *opt, int *dirfd, struct err *err)
 {
 	static char copy[PATH_MAX];
-	int fd;
 
+	if (to_stdout()) {
+		snprintf(cap.path, sizeof(cap.path), "standard output");
+		return 0;
+	}
 	if (opt->evidence) {
 		char dir[256] = "";
 
-		fd = make_evidence_dir(opt, dir, sizeof(dir), err);
+		*dirfd = make_evidence_dir(opt, dir, sizeof(dir), err);
 		snprintf(cap.name, sizeof(cap.name), "memory.%s", suffix());
 		snprintf(cap.path, sizeof(cap.path), "%s/%s", dir, cap.name);
-		return fd;
+		return *dirfd < 0 ? -1 : 0;
 	}
 	if (strlen(opt->output) >= sizeof(copy))
 		return err_set(err, ERR_USAGE, "%s: name too long", opt->output);
@@ -199,9 +240,10 @@ static int open_destination(const struct options *opt, struct err *err)
 	snprintf(cap.name, sizeof(cap.name), "%s", basename(copy));
 	strcpy(copy, opt->output);
 	snprintf(cap.path, sizeof(cap.path), "%s", opt->output);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(err, errno, "opening the directory of %s", opt->output)
-		      : fd;
+	*dirfd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*dirfd < 0)
+		return err_sys(err, errno, "opening the directory of %s", opt->output);
+	return 0;
 }
 
 /* The most that the image can take: nothing compresses, and every block has a header. */
@@ -222,13 +264,25 @@ static uint64_t reserve_bytes(void)
 	return cap.pipeline.layout == LAYOUT_RAW ? 0 : worst_bytes();
 }
 
+/* The headers of an AVML file are changed later: it is hashed when it is whole. */
+static bool hash_afterwards(void)
+{
+	return cap.pipeline.encoder == &encoder_avml && sink_can_patch(&cap.image);
+}
+
 static int open_sinks(int dirfd, struct err *err)
 {
-	/* lime is hashed as the stream it is; avml changes headers later: read back. */
-	bool hash_file = !cap.opt->no_hash && cap.pipeline.layout != LAYOUT_LIME &&
-			 cap.pipeline.encoder != &encoder_avml;
+	static const struct sink_stream out = { write_stdout, finish_stdout, abort_stdout,
+						NULL };
+	/* lime is hashed by the pipeline as the stream it is. */
+	bool hash_file = !cap.opt->no_hash && cap.pipeline.layout != LAYOUT_LIME;
 
 	cap.image.fd = cap.log.fd = -1;
+	if (to_stdout())
+		return sink_open_stream(&cap.image, cap.path, &out, image_arena,
+					sizeof(image_arena), hash_file, err);
+	if (cap.pipeline.encoder == &encoder_avml)
+		hash_file = false;
 	if (sink_open(&cap.image, dirfd, cap.name, image_arena, sizeof(image_arena),
 		      reserve_bytes(), hash_file, err) < 0)
 		return -1;
@@ -261,7 +315,7 @@ static int finish_image(int dirfd, struct err *err)
 		return 0;
 	if (cap.pipeline.layout == LAYOUT_LIME)
 		memcpy(cap.file_sha256, cap.pipeline.stream_sha256, SHA256_LEN);
-	return cap.pipeline.encoder == &encoder_avml ? hash_back(dirfd, err) : 0;
+	return hash_afterwards() ? hash_back(dirfd, err) : 0;
 }
 
 static int write_image(int dirfd, struct err *err)
@@ -275,7 +329,7 @@ static int write_image(int dirfd, struct err *err)
 	progress_start(&cap.progress, "capture", ranges_bytes(&cap.ranges));
 	rc = pipeline_run(&cap.pipeline, err);
 	progress_end(&cap.progress);
-	if (rc < 0 && cap.pipeline.did_not_fit) {
+	if (rc < 0 && cap.pipeline.did_not_fit && sink_can_patch(&cap.image)) {
 		fprintf(stderr, "capture: warning: %s: written as lime instead\n",
 			err->text);
 		sink_remove(&cap.image);
@@ -415,8 +469,7 @@ static int do_capture(const struct options *opt, struct err *err)
 	cap.pipeline.interrupted = &interrupted;
 	if (pipeline_arena_take(&cap.pipeline, err) < 0)
 		goto out;
-	dirfd = open_destination(opt, err);
-	if (dirfd >= 0)
+	if (open_destination(opt, &dirfd, err) == 0)
 		rc = capture_into(dirfd, err);
 out:
 	pipeline_arena_release(&cap.pipeline);

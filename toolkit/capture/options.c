@@ -23,13 +23,13 @@ static const char usage[] =
 	"  -e, --evidence DIR    make DIR/ID/TIME/ with the image, record.json, memory.chunks,\n"
 	"                        symbols/ and SHA256SUMS\n"
 	"  -i, --instance ID     the instance's id, for the directory's name\n"
-	"  -o, --output FILE     write the image alone to FILE (a new file)\n"
+	"  -o, --output FILE     write the image alone to FILE (a new file), '-' to stdout\n"
 	"  -c, --check           say which sources are usable and why not the others; write\n"
 	"                        nothing\n"
 	"  -s, --source NAME     kcore, bpf, crash or lime, instead of the first usable one\n"
 	"  -f, --format NAME     lime (default), avml (compressed), raw (padded), zst (lime in\n"
 	"                        seekable zstd)\n"
-	"      --arena SIZE      memory that the image passes through, with K or M (default 1M)\n"
+	"      --arena SIZE      memory that the image passes through, with K or M (default 512K)\n"
 	"      --workers N       threads that hash and compress (default: one a processor,\n"
 	"                        at most 4)\n"
 	"      --no-hash         make no SHA-256\n"
@@ -163,6 +163,10 @@ static const char *contradiction(const struct options *opt, int rest)
 		return "it takes no argument without an option";
 	if (!!opt->evidence + !!opt->output + opt->check != 1)
 		return "one of --evidence, --output and --check is needed";
+	if (opt->output && strcmp(opt->output, "-") == 0 && opt->json)
+		return "--json and an image on standard output exclude each other";
+	if (opt->output && strcmp(opt->output, "-") == 0 && isatty(STDOUT_FILENO))
+		return "standard output is a terminal: no image is written to it";
 	if (!opt->evidence != !opt->instance)
 		return "--evidence and --instance go together";
 	if (opt->instance && !good_instance(opt->instance))

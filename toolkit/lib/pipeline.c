@@ -488,7 +488,11 @@ static void join_threads(struct engine *e)
 static int run(struct engine *e, struct err *err)
 {
 	struct pipeline *p = e->p;
-	struct encoder_out out = { encoder_put, encoder_patch, p->sink };
+	struct encoder_out out = {
+		.put = encoder_put,
+		.patch = sink_can_patch(p->sink) ? encoder_patch : NULL,
+		.arg = p->sink,
+	};
 
 	if (p->layout == LAYOUT_ENCODER &&
 	    p->encoder->begin(&e->encoder, p->ranges, &out, err) < 0)
