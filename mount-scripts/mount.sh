@@ -553,7 +553,8 @@ make_writable() {
 		# With both device and directory no fstab is asked for further options.
 		# From 5.13 on ext4 reads the bitmaps of the whole volume in advance, 12 KiB
 		# of free memory for each 128 MiB; older kernels do not know the option.
-		set -- remount,rw,nosuid,nodev,noatime
+		# Each commit of the journal takes two pages more: capture syncs by itself.
+		set -- remount,rw,nosuid,nodev,noatime,commit=60
 		mount -n -i -o "$1,no_prefetch_block_bitmaps" "$MNT_SOURCE" "$VOLUME" \
 			2> /dev/null ||
 			mount -n -i -o "$1" "$MNT_SOURCE" "$VOLUME" >&2 ||

@@ -14,6 +14,12 @@
 
 /* Deep enough for SHA-256 and the packers; every touched page is one of the evidence. */
 #define STACK_BYTES (64 * 1024)
+/*
+ * So much may be lost when the power goes: what was written in the last seconds. More
+ * often would cost memory, for each commit of a journal takes two pages of it.
+ */
+#define SYNC_FIRST_BYTES (64u << 20)
+#define SYNC_NS (10 * INT64_C(1000000000))
 enum chunk_state { CHUNK_FREE, CHUNK_FILLED, CHUNK_PACKING, CHUNK_PACKED, CHUNK_HASHED };
 
 struct chunk {
@@ -51,6 +57,7 @@ struct engine {
 	pthread_t reader, hasher;
 	bool has_reader, has_hasher;
 	uint64_t header_off; /* where the header of the range being written stands */
+	int64_t synced_ns;   /* CLOCK_MONOTONIC; 0: not yet */
 	struct encoder_state
 		encoder; /* large, and of no use to lime: never cleared here */
 };
@@ -292,9 +299,8 @@ static int put_chunk(struct engine *e, struct chunk *chunk, struct err *err)
 
 /*
  * The log: physical range, time in nanoseconds since 1970, SHA-256. Its line goes out
- * after its chunk. Nothing is synced here: ext4 commits every 5 s, both lengths in that
- * order and all data before (both are O_DIRECT), so after a power cut the log tells of
- * nothing that the image has not; and every commit more would cost two pages of memory.
+ * after its chunk, both are O_DIRECT, and the file system commits their lengths in that
+ * order: so after a power cut the log tells of nothing that the image has not.
  */
 static int log_chunk(struct engine *e, const struct chunk *chunk, struct err *err)
 {
@@ -313,6 +319,17 @@ static int log_chunk(struct engine *e, const struct chunk *chunk, struct err *er
 	return sink_put(e->p->log, line, (size_t)len, err);
 }
 
+static int sync_sometimes(struct engine *e, struct err *err)
+{
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (e->synced_ns ? now - e->synced_ns < SYNC_NS
+			 : e->p->captured_bytes < SYNC_FIRST_BYTES)
+		return 0;
+	e->synced_ns = now;
+	return sink_sync(e->p->sink, err);
+}
+
 static int write_all(struct engine *e, struct err *err)
 {
 	struct pipeline *p = e->p;
@@ -326,6 +343,8 @@ static int write_all(struct engine *e, struct err *err)
 		p->captured_bytes += chunk->len_bytes;
 		progress_add(p->progress, chunk->len_bytes);
 		set_state(e, chunk, CHUNK_FREE);
+		if (sync_sometimes(e, err) < 0)
+			return -1;
 	}
 	return 0;
 }

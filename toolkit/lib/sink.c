@@ -262,6 +262,13 @@ int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_byt
 	return 0;
 }
 
+int sink_sync(struct sink *sink, struct err *err)
+{
+	if (!is_stream(sink) && fdatasync(sink->fd) < 0)
+		return err_sys(err, errno, "making %s durable", sink->name);
+	return 0;
+}
+
 /* Writes what waits in the arena, padded to a block, and cuts the padding off. */
 static int write_rest(struct sink *sink, struct err *err)
 {

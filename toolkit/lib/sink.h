@@ -78,6 +78,9 @@ int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err);
 int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_bytes,
 	       struct err *err);
 
+/* Makes what was flushed of a file durable: all but the last few bytes that were put. */
+int sink_sync(struct sink *sink, struct err *err);
+
 /*
  * Writes the rest, makes it durable and gives the file its name. digest, which may be
  * NULL, receives the SHA-256 of the file when hashing. With ->deferred the caller makes
