@@ -1,11 +1,12 @@
 #!/bin/sh
 # Unpacks the kernels that modules were built for into build/kernels/ARCH/RELEASE: tests
-# boot them. Environment: KMODS, the program that unpacks.
+# boot them. Environment: KMODS, the program that unpacks; FVOL_KERNELS, another directory
+# than build/kernels, whose used.lock is FVOL_USED then.
 # Exit: 0 done; 1 a package is not the expected one; 5 failed (and what fetch.sh says).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
-kernels=$root/build/kernels
+kernels=${FVOL_KERNELS:-$root/build/kernels}
 kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
 
 sh "$here/fetch.sh" images

@@ -1,5 +1,6 @@
 #include "kmods/kernel.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kmods/file.h"
@@ -25,6 +27,7 @@
 /* Debian 12's own; a compiler's major version must be the kernel's or newer. */
 #define COMPILER "gcc-12"
 #define INCLUDE_LINE "include /usr/src/"
+#define KBUILD_PREFIX "linux-kbuild-"
 #define ARGS_MAX 20
 
 struct args {
@@ -243,6 +246,68 @@ static int check_headers(int headersfd, const struct arch *arch, struct err *err
 		     : err_set(err, ERR_FAILED, "its headers are not for %s", arch->name);
 }
 
+/* The one kbuild below usr/lib; "" when there is none or more than one. */
+static int find_kbuild(int libfd, char name[NAME_MAX + 1], struct err *err)
+{
+	int fd = openat(libfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	size_t count = 0;
+
+	name[0] = '\0';
+	if (!dir) {
+		io_close(&fd);
+		return err_sys(err, errno, "reading usr/lib");
+	}
+	while ((d = readdir(dir)) != NULL) {
+		if (strncmp(d->d_name, KBUILD_PREFIX, strlen(KBUILD_PREFIX)) == 0 &&
+		    count++ == 0)
+			snprintf(name, NAME_MAX + 1, "%s", d->d_name);
+	}
+	closedir(dir);
+	if (count != 1)
+		name[0] = '\0';
+	return 0;
+}
+
+/*
+ * The headers' scripts are a link to ../../lib/linux-kbuild-X/scripts. The lock file may
+ * name a kbuild of the same version that was built for another release of Debian, because
+ * X's programs want a newer libc than this machine's: then X becomes a link to that one.
+ */
+static int link_kbuild(int headersfd, int rootfd, struct err *err)
+{
+	static const char before[] = "../../lib/", behind[] = "/scripts";
+	char target[NAME_MAX + 64], have[NAME_MAX + 1], *want, *end;
+	struct stat st;
+	ssize_t n;
+	int libfd, rc;
+
+	if (fstatat(headersfd, "scripts", &st, 0) == 0)
+		return 0;
+	n = readlinkat(headersfd, "scripts", target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	want = target + strlen(before);
+	end = strstr(target, behind);
+	if (strncmp(target, before, strlen(before)) != 0 || !end || end[strlen(behind)] ||
+	    strncmp(want, KBUILD_PREFIX, strlen(KBUILD_PREFIX)) != 0)
+		return err_set(err, ERR_FAILED, "its headers have no scripts");
+	*end = '\0';
+	if (strchr(want, '/'))
+		return err_set(err, ERR_FAILED, "its headers' scripts are elsewhere");
+	libfd = openat(rootfd, "usr/lib",
+		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (libfd < 0)
+		return err_sys(err, errno, "opening usr/lib");
+	rc = find_kbuild(libfd, have, err);
+	if (rc == 0 && !have[0])
+		rc = err_set(err, ERR_FAILED, "its packages have no %s", want);
+	else if (rc == 0 && symlinkat(have, libfd, want) < 0)
+		rc = err_sys(err, errno, "linking %s", want);
+	close(libfd);
+	return rc;
+}
+
 static int prepare_headers(const struct kernel *k, int rootfd, struct err *err)
 {
 	char path[TREE_PATH_SIZE], name[NAME_MAX + 1];
@@ -252,7 +317,8 @@ static int prepare_headers(const struct kernel *k, int rootfd, struct err *err)
 	fd = tree_parent(rootfd, path, false, name, err);
 	if (fd < 0)
 		return err_prefix(err, "its packages have no headers for this release");
-	if (check_headers(fd, k->arch, err) == 0 && fix_makefile(fd, err) == 0)
+	if (check_headers(fd, k->arch, err) == 0 && fix_makefile(fd, err) == 0 &&
+	    link_kbuild(fd, rootfd, err) == 0)
 		rc = 0;
 	close(fd);
 	return rc;
