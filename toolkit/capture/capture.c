@@ -109,19 +109,24 @@ static void open_second(void)
 	}
 }
 
-/* Does the source lack any byte of the ranges? Only then is a second one worth its pages.
+/*
+ * Opened by the first page that the source does not give, which may be refused anywhere:
+ * most captures never need it, and its memory is the machine's. Only the pipeline's
+ * reader comes here.
  */
-static bool source_has_holes(void)
+static ssize_t read_second(struct source *source, uint64_t phys, void *buf, size_t len)
 {
-	for (size_t i = 0; i < cap.ranges.count; i++) {
-		const struct range *range = &cap.ranges.at[i];
-
-		for (uint64_t at = range->start; at < range->end; at |= 0xfff, at++)
-			if (cap.source.ops->hole(&cap.source, at, 1))
-				return true;
+	(void)source;
+	if (!cap.asked_second) {
+		cap.asked_second = true;
+		open_second();
 	}
-	return false;
+	return cap.has_second ? cap.second.ops->read(&cap.second, phys, buf, len) : 0;
 }
+
+static const struct source_ops second_on_demand = { .name = "second",
+						    .read = read_second };
+static struct source on_demand = { .ops = &second_on_demand };
 
 /*
  * Makes EVIDENCE/INSTANCE/TIME/, TIME in UTC, and returns its descriptor. A directory
@@ -456,11 +461,9 @@ static int do_capture(const struct options *opt, struct err *err)
 	/* Source first: a refusal leaves no empty evidence directory behind. */
 	if (cap.source.ops->open(&cap.source, &cap.env, &cap.ranges, err) < 0)
 		goto out;
-	if (!cap.source.ops->sequential && source_has_holes())
-		open_second();
 	set_format(opt->format);
 	cap.pipeline.source = &cap.source;
-	cap.pipeline.second = cap.has_second ? &cap.second : NULL;
+	cap.pipeline.second = cap.source.ops->sequential ? NULL : &on_demand;
 	cap.pipeline.ranges = &cap.ranges;
 	cap.pipeline.arena_bytes = opt->arena_bytes;
 	cap.pipeline.workers = opt->workers;

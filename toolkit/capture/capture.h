@@ -20,7 +20,7 @@ struct capture {
 	struct ranges ranges;
 	struct preflight preflight;
 	struct source source, second;
-	bool has_second;
+	bool asked_second, has_second;
 	struct pipeline pipeline;
 	struct progress progress;
 	struct sink image, log;
