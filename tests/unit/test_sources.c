@@ -163,6 +163,30 @@ static void every_refusal_has_its_reason(void)
 	tear_down();
 }
 
+/* The edges of the list of kernels whose kcore fails whole reads. */
+static void kernels_that_fail_whole_reads(void)
+{
+	static const struct {
+		const char *release;
+		bool bad;
+	} kernels[] = {
+		{ "6.1.115", false }, { "6.1.116", true }, { "6.1.119", true },
+		{ "6.1.120", false }, { "6.6.56", false }, { "6.6.57", true },
+		{ "6.6.63", true },   { "6.6.64", false }, { "6.11.3", false },
+		{ "6.11.4", true },   { "6.11.11", true }, { "6.12.0", true },
+		{ "6.12.3", true },   { "6.12.4", false }, { "6.13.0", false },
+	};
+
+	set_up();
+	put("version", "Linux version (x) #1 SMP\n");
+	for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
+		put("sys/kernel/osrelease", kernels[i].release);
+		CHECK(usable("kcore", kernels[i].bad ? "single pages" : "opens"));
+		CHECK(!strstr(verdict("kcore")->reason, "single") == !kernels[i].bad);
+	}
+	tear_down();
+}
+
 static void upstream_versions_are_found(void)
 {
 	struct host host;
@@ -415,6 +439,7 @@ int main(void)
 {
 	RUN(the_order_is_the_preference);
 	RUN(every_refusal_has_its_reason);
+	RUN(kernels_that_fail_whole_reads);
 	RUN(upstream_versions_are_found);
 	RUN(the_catalogue_is_not_trusted);
 	RUN(lime_is_asked_of_the_catalogue);

@@ -10,17 +10,22 @@
 #include "toolkit/lib/sourceutil.h"
 
 /*
- * Kernels in which one unreadable page makes a whole read() fail: the return value of the
- * faulting copy was kept after the page had been replaced by zeros. Upstream's fix is
- * "fs/proc/kcore.c: Clear ret value in read_kcore_iter after successful iov_iter_zero".
+ * Kernels in which a read() whose last page is unreadable fails whole, and one with such
+ * a page before its end has zeros there: upstream's 3d5854d75e31 ("fs/proc/kcore.c: allow
+ * translation of physical memory addresses", 6.12-rc3) kept the failed copy's return
+ * value after the page had been replaced by zeros; 088f294609d8 ("fs/proc/kcore.c: Clear
+ * ret value in read_kcore_iter after successful iov_iter_zero", 6.13-rc1) clears it. The
+ * stable releases that took the first: 6.1.116, 6.6.57, 6.11.4; the
+ * second: 6.1.120, 6.6.64, 6.12.4. 6.11 ended with 6.11.11 before it. All other kernels
+ * give zeros, silently.
  */
 static const struct {
 	uint32_t first, last;
 } fail_whole_reads[] = {
 	{ HOST_VERSION(6, 1, 116), HOST_VERSION(6, 1, 119) },
 	{ HOST_VERSION(6, 6, 57), HOST_VERSION(6, 6, 63) },
-	{ HOST_VERSION(6, 11, 4), HOST_VERSION(6, 11, 10) },
-	{ HOST_VERSION(6, 12, 0), HOST_VERSION(6, 12, 1) },
+	{ HOST_VERSION(6, 11, 4), HOST_VERSION(6, 11, 11) },
+	{ HOST_VERSION(6, 12, 0), HOST_VERSION(6, 12, 3) },
 };
 
 static bool fails_whole_reads(uint32_t version)
