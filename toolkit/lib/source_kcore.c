@@ -76,10 +76,19 @@ static int open_kcore(struct source *source, const struct source_env *env,
 		      const struct ranges *ranges, struct err *err)
 {
 	static struct kcore kcore;
+	struct source_verdict verdict;
 
 	kcore.fd = -1;
 	source->state = &kcore;
-	return kcore_open(&kcore, env->proc_dirfd, ranges, err);
+	if (kcore_open(&kcore, env->proc_dirfd, ranges, err) == 0)
+		return 0;
+	if (err->kind == ERR_REFUSED) {
+		/* "Operation not permitted" is not why. */
+		probe(env, ranges, &verdict);
+		if (!verdict.usable)
+			err_set(err, ERR_REFUSED, "%s", verdict.reason);
+	}
+	return -1;
 }
 
 static ssize_t read_kcore(struct source *source, uint64_t phys, void *buf, size_t len)
