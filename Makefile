@@ -26,7 +26,7 @@ help:
 	@echo 'make test             run every test'
 	@echo 'make bench SUITE=NAME measure against peers (tests/bench/README.md)'
 	@echo 'make demo             walk the whole path in a virtual machine'
-	@echo 'make update-kernels   renew kmods/kernels.lock'
+	@echo 'make update-kernels   renew the locked kernels, also those of the tests'
 	@echo 'make clean            remove what was built, keep downloads and libraries'
 	@echo 'make distclean        remove everything that is not source'
 	@echo 'DL=DIR                look for sources in DIR first'

@@ -40,6 +40,7 @@ build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh | $(KMODS)
 
 update-kernels:
 	@sh kmods/update-lock.sh
+	@sh tests/vm/update-kernels.sh
 
 all: out/kmods/catalogue.json
 

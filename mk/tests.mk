@@ -43,8 +43,17 @@ $(VM_SRC:%.c=$(VM_OUT)/host/%.o): | $(HOST_STAMPS)
 $(foreach arch,$(ARCHES),$(VM_SRC:%.c=$(VM_OUT)/$(arch)/%.o)): | \
 	$(foreach arch,$(ARCHES),$(TOOLCHAIN_$(arch)))
 
+# Kernels that only tests boot, and modules for them.
+VM_KERNELS := build/tests/kernels/stamp
+$(VM_KERNELS): tests/vm/kernels.lock tests/vm/fetch-kernels.sh $(wildcard tests/vm/fault/*.c) \
+		kmods/images.sh kmods/fetch.sh out/kmods/catalogue.json $(KMODS)
+	@echo "  FETCH   kernels of the tests"
+	@sh tests/vm/fetch-kernels.sh
+	@touch $@
+
 # SUITES= picks suites of tests/run.sh.
-test: all test-programs vm-tools build/kernels/stamp-images build/stamps/packages-test
+test: all test-programs vm-tools build/kernels/stamp-images $(VM_KERNELS) \
+		build/stamps/packages-test
 	@sh tests/run.sh $(SUITES)
 .PHONY: test
 

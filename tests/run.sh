@@ -76,7 +76,7 @@ kmods() { run kmods 900 sh tests/kmods/run.sh; }
 image() {
 	run image 900 sh tests/image/run.sh
 	run 'image mount' 300 sh tests/image/mount.sh
-	run 'image growth' 1200 sh tests/image/grow.sh 4G 64G
+	run 'image growth' 1200 sh tests/image/grow.sh 4G 64G 1100G
 }
 vm() {
 	kernel=$(find build/kernels/x86_64 -name 'vmlinuz-*' | sort -V | tail -n 1)
@@ -88,6 +88,7 @@ vm() {
 	run 'vm bad input' 900 sh tests/vm/bad-input.sh
 	run 'vm sources' 900 sh tests/vm/sources.sh x86_64
 	run 'vm disk' 1800 sh tests/vm/disk.sh
+	run 'vm kernels' 1800 sh tests/vm/kernels.sh
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 

@@ -94,6 +94,10 @@ IOMEM
 	check 0 'compare: one byte of a partial page' \
 		"$tools/limecheck" compare "$work/dump" "$work/memory" "$work/later"
 	said 'compare: is counted' 'before=5 after=4 either=5 neither=0'
+	check 0 'each: a line a range' \
+		"$tools/limecheck" each "$work/dump" "$work/later" "$work/memory"
+	said 'each: the range that differs' 'start=1000 pages=3 before=2 either=3 absent=0'
+	said 'each: the one that does not' 'start=8000 pages=2 before=2 either=2 absent=0'
 	tail -c +$((34000 + 1)) "$work/memory" | head -c 16 | od -An -tx1 > "$work/hex"
 	check 0 'find: there' "$tools/limecheck" find "$work/dump" 84d0 "$work/hex"
 	check 1 'find: elsewhere' "$tools/limecheck" find "$work/dump" 84d1 "$work/hex"

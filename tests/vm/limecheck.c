@@ -16,11 +16,13 @@ enum { YES = 0, NO = 1, USAGE = 2, FAILED = 5 };
 static const char usage_text[] =
 	"usage: limecheck ranges DUMP IOMEM           the dump's ranges are exactly System RAM\n"
 	"       limecheck compare DUMP BEFORE AFTER   pages equal to the saves before and after\n"
+	"       limecheck each DUMP BEFORE AFTER      the same for each range by itself, with\n"
+	"                                             BEFORE's litter (see marked) in it\n"
 	"       limecheck find DUMP PHYSICAL HEXFILE  the bytes stand at that (hex) address\n"
 	"       limecheck planted DUMP PLANT          all pages of `vmctl plant' are there\n"
 	"       limecheck marked DUMP BEFORE          how much of the save's litter is there\n"
 	"DUMP is LiME v1 (or a raw save), BEFORE and AFTER are raw saves. Results are printed\n"
-	"as one line of NAME=VALUE. Exit: 0 yes; 1 no; 2 usage; 5 unreadable.\n";
+	"as one line of NAME=VALUE (each: a line a range). Exit: 0 yes; 1 no; 2 usage; 5 unreadable.\n";
 
 /* Images are large structures of pointers into maps; the program is too short to free. */
 static struct mem_image dump, before, after;
@@ -72,34 +74,63 @@ static int same(const struct mem_image *img, uint64_t phys, const unsigned char 
 	return !p || len < n ? -1 : !memcmp(p, bytes, n);
 }
 
+struct tally {
+	unsigned long long pages, as_before, as_after, either, absent, marked, kept;
+};
+
+static void compare_segment(const struct mem_segment *s, struct tally *t)
+{
+	for (uint64_t done = 0; done < s->len;) {
+		uint64_t phys = s->start + done, have;
+		uint64_t n = MEM_PAGE - phys % MEM_PAGE;
+
+		/* A range may begin or end within a page. */
+		if (n > s->len - done)
+			n = s->len - done;
+		const unsigned char *p = dump.bytes + s->off + done;
+		const unsigned char *was = mem_at(&before, phys, &have);
+		int b = same(&before, phys, p, n), a = same(&after, phys, p, n);
+		int marked = n == MEM_PAGE && was && have >= n && litter_is(was);
+
+		t->pages++;
+		t->absent += b < 0 || a < 0;
+		t->as_before += b == 1;
+		t->as_after += a == 1;
+		t->either += a == 1 || b == 1;
+		t->marked += marked;
+		t->kept += marked && b == 1;
+		done += n;
+	}
+}
+
 static int compare(void)
 {
-	unsigned long long pages = 0, as_before = 0, as_after = 0, either = 0, absent = 0;
+	struct tally t = { 0 };
 
-	for (size_t i = 0; i < dump.count; i++) {
-		const struct mem_segment *s = &dump.seg[i];
-		for (uint64_t done = 0; done < s->len;) {
-			uint64_t phys = s->start + done;
-			uint64_t n = MEM_PAGE - phys % MEM_PAGE;
-
-			/* A range may begin or end within a page. */
-			if (n > s->len - done)
-				n = s->len - done;
-			const unsigned char *p = dump.bytes + s->off + done;
-			int b = same(&before, phys, p, n), a = same(&after, phys, p, n);
-			pages++;
-			absent += b < 0 || a < 0;
-			as_before += b == 1;
-			as_after += a == 1;
-			either += a == 1 || b == 1;
-			done += n;
-		}
-	}
+	for (size_t i = 0; i < dump.count; i++)
+		compare_segment(&dump.seg[i], &t);
 	printf("pages=%llu before=%llu after=%llu either=%llu neither=%llu absent=%llu "
 	       "before_percent=%.3f either_percent=%.3f\n",
-	       pages, as_before, as_after, either, pages - either, absent,
-	       100.0 * (double)as_before / (double)pages,
-	       100.0 * (double)either / (double)pages);
+	       t.pages, t.as_before, t.as_after, t.either, t.pages - t.either, t.absent,
+	       100.0 * (double)t.as_before / (double)t.pages,
+	       100.0 * (double)t.either / (double)t.pages);
+	return t.absent ? NO : YES;
+}
+
+static int each(void)
+{
+	unsigned long long absent = 0;
+
+	for (size_t i = 0; i < dump.count; i++) {
+		struct tally t = { 0 };
+
+		compare_segment(&dump.seg[i], &t);
+		absent += t.absent;
+		printf("start=%llx pages=%llu before=%llu either=%llu absent=%llu marked=%llu "
+		       "kept=%llu\n",
+		       (unsigned long long)dump.seg[i].start, t.pages, t.as_before,
+		       t.either, t.absent, t.marked, t.kept);
+	}
 	return absent ? NO : YES;
 }
 
@@ -206,11 +237,12 @@ int main(int argc, char **argv)
 		return FAILED;
 	if (argc == 4 && !strcmp(argv[1], "ranges"))
 		rc = ranges(argv[3]);
-	else if (argc == 5 && !strcmp(argv[1], "compare"))
+	else if (argc == 5 && (!strcmp(argv[1], "compare") || !strcmp(argv[1], "each")))
 		rc = mem_open(&before, PROGRAM, argv[3]) < 0 ||
 				     mem_open(&after, PROGRAM, argv[4]) < 0
 			     ? FAILED
-			     : compare();
+		     : argv[1][0] == 'c' ? compare()
+					 : each();
 	else if (argc == 5 && !strcmp(argv[1], "find"))
 		rc = find(argv[3], argv[4]);
 	else if (argc == 4 && !strcmp(argv[1], "planted"))

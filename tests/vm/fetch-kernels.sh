@@ -1,0 +1,37 @@
+#!/bin/sh
+# Makes the kernels that only tests need: fetch-kernels.sh. Below build/tests/kernels stand
+# then, for each kernel of tests/vm/kernels.lock, ARCH/RELEASE/boot/vmlinuz-RELEASE and
+# kmods/ARCH/RELEASE/lime.ko with kmods/catalogue.json; and for each kernel of the build
+# fault/ARCH/RELEASE/lime.ko, which is tests/vm/fault.
+# When an archive has no longer what is locked, the tests take what the index offers
+# instead, and say so; LOCKED=1 forbids it. Run from the root of the repository.
+# Environment: KMODS, the program that unpacks and builds.
+# Exit: 0 done; 4 this machine cannot; 5 failed.
+set -eu
+out=build/tests/kernels
+export FVOL_USED="$out/used.lock" FVOL_KERNELS="$out"
+KMODS=${KMODS:-build/release/x86_64/bin/kmods}
+export KMODS
+
+# Arguments: a lock file. Fetches and unpacks its kernels, no other ones in their stead.
+fetch() {
+	FVOL_LOCK=$1 LOCKED=1 sh kmods/images.sh
+}
+
+# Arguments: LOCK SOURCE VERSION OUT.
+build() {
+	"$KMODS" build --lock "$1" --packages build/dl --lime "$2" --lime-version "$3" \
+		--scratch "$out/scratch" --out "$4" --jobs "$(nproc)"
+}
+
+mkdir -p "$out"
+if ! fetch tests/vm/kernels.lock; then
+	[ "${LOCKED:-}" != 1 ] || exit 5
+	echo "tests: WARNING: tests/vm/kernels.lock names packages that are gone;" \
+		"taking others (make update-kernels renews it)" >&2
+	FVOL_LOCK=$out/other.lock sh tests/vm/update-kernels.sh
+	fetch "$out/other.lock"
+fi
+build "$out/used.lock" build/lime/src "$(cut -d ' ' -f 1 build/lime/used)" "$out/kmods"
+# A module built by kmods is called lime, whatever it is.
+build build/kernels/used.lock tests/vm/fault 0 "$out/fault"
