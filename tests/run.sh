@@ -55,6 +55,11 @@ unit() {
 	for test in build/check/bin/test_*; do
 		run "unit ${test##*/test_}" 120 "$test"
 	done
+	# A processor without the instructions, and one of the other architecture with them.
+	run 'unit sha256 (x86_64 without SHA)' 120 \
+		qemu-x86_64-static -cpu qemu64 build/tests/x86_64/test_sha256 portable
+	run 'unit sha256 (aarch64)' 120 qemu-aarch64-static build/tests/aarch64/test_sha256 \
+		'ARMv8 SHA-256 instructions'
 }
 
 fuzz() {

@@ -36,7 +36,7 @@ while read -r header room; do
 	grep -rlE "#include <$header" toolkit kmods image --include='*.[ch]' |
 		grep -vx "$room" >> $out || :
 done <<-EOF
-	mbedtls/sha256 toolkit/lib/sha256.c
+	mbedtls/ toolkit/lib/crypto_mbedtls.c
 	yyjson toolkit/lib/json.c
 	zstd toolkit/lib/encoder_zst.c
 	archive kmods/unpack.c

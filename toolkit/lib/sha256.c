@@ -1,33 +1,115 @@
 #include "toolkit/lib/sha256.h"
 
+#include <endian.h>
 #include <string.h>
 
-#include <mbedtls/sha256.h>
+#include "toolkit/lib/sha256_impl.h"
 
-_Static_assert(sizeof(mbedtls_sha256_context) <= sizeof(struct sha256),
-	       "struct sha256 must hold the library's context");
+struct running {
+	uint32_t state[8];
+	uint64_t len_bytes;
+	sha256_blocks_fn *blocks;
+	unsigned char rest[SHA256_BLOCK]; /* of a block that is not whole yet */
+};
 
-/* The library's calls fail only for a bad pointer or an accelerator that is not built. */
-static mbedtls_sha256_context *inner(struct sha256 *ctx)
+_Static_assert(sizeof(struct running) <= sizeof(struct sha256),
+	       "struct sha256 must hold the running hash");
+
+_Alignas(16) const uint32_t sha256_k[64] = {
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
+	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+	0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+	0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+	0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+	0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+const struct sha256_impl *const sha256_impls[] = {
+#ifdef __x86_64__
+	&sha256_x86,
+#endif
+#ifdef __aarch64__
+	&sha256_arm,
+#endif
+	&sha256_portable, NULL
+};
+
+const struct sha256_impl *sha256_chosen(void)
 {
-	return (mbedtls_sha256_context *)ctx->opaque;
+	size_t i = 0;
+
+	while (!sha256_impls[i]->usable())
+		i++;
+	return sha256_impls[i];
+}
+
+static struct running *inner(struct sha256 *ctx)
+{
+	return (struct running *)ctx->opaque;
+}
+
+void sha256_init_with(struct sha256 *ctx, const struct sha256_impl *impl)
+{
+	*inner(ctx) = (struct running){
+		.state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+			   0x9b05688c, 0x1f83d9ab, 0x5be0cd19 },
+		.blocks = impl->blocks,
+	};
 }
 
 void sha256_init(struct sha256 *ctx)
 {
-	mbedtls_sha256_init(inner(ctx));
-	mbedtls_sha256_starts(inner(ctx), 0);
+	sha256_init_with(ctx, sha256_chosen());
 }
 
 void sha256_update(struct sha256 *ctx, const void *data, size_t len_bytes)
 {
-	mbedtls_sha256_update(inner(ctx), data, len_bytes);
+	struct running *hash = inner(ctx);
+	const unsigned char *from = data;
+	size_t filled = (size_t)(hash->len_bytes % SHA256_BLOCK);
+	size_t take = SHA256_BLOCK - filled;
+
+	hash->len_bytes += len_bytes;
+	if (filled && len_bytes >= take) {
+		memcpy(hash->rest + filled, from, take);
+		hash->blocks(hash->state, hash->rest, 1);
+		from += take;
+		len_bytes -= take;
+		filled = 0;
+	}
+	if (len_bytes >= SHA256_BLOCK) {
+		hash->blocks(hash->state, from, len_bytes / SHA256_BLOCK);
+		from += len_bytes / SHA256_BLOCK * SHA256_BLOCK;
+		len_bytes %= SHA256_BLOCK;
+	}
+	if (len_bytes)
+		memcpy(hash->rest + filled, from, len_bytes);
 }
 
 void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN])
 {
-	mbedtls_sha256_finish(inner(ctx), digest);
-	mbedtls_sha256_free(inner(ctx));
+	struct running *hash = inner(ctx);
+	uint64_t bits = htobe64(hash->len_bytes * 8);
+	size_t filled = (size_t)(hash->len_bytes % SHA256_BLOCK);
+
+	hash->rest[filled++] = 0x80;
+	memset(hash->rest + filled, 0, SHA256_BLOCK - filled);
+	if (filled > SHA256_BLOCK - sizeof(bits)) {
+		hash->blocks(hash->state, hash->rest, 1);
+		memset(hash->rest, 0, SHA256_BLOCK);
+	}
+	memcpy(hash->rest + SHA256_BLOCK - sizeof(bits), &bits, sizeof(bits));
+	hash->blocks(hash->state, hash->rest, 1);
+	for (int i = 0; i < 8; i++) {
+		uint32_t word = htobe32(hash->state[i]);
+
+		memcpy(digest + 4 * i, &word, sizeof(word));
+	}
 }
 
 void sha256(const void *data, size_t len_bytes, uint8_t digest[SHA256_LEN])

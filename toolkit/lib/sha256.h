@@ -1,6 +1,7 @@
 /*
- * SHA-256 (FIPS 180-4), streaming, the context in the caller's memory. The
- * implementation behind it is the TLS library's.
+ * SHA-256 (FIPS 180-4), streaming, the context in the caller's memory. The processor's
+ * own instructions do the work where it has them (sha256_impl.h), the TLS library's
+ * portable code elsewhere; the choice is made at run time.
  */
 #ifndef FVOL_SHA256_H
 #define FVOL_SHA256_H
@@ -13,7 +14,7 @@
 #define SHA256_HEX_SIZE 65 /* 64 lower-case digits and a NUL */
 
 struct sha256 {
-	_Alignas(16) unsigned char opaque[256];
+	_Alignas(16) unsigned char opaque[128];
 };
 
 void sha256_init(struct sha256 *ctx);

@@ -1,0 +1,49 @@
+/* SHA-256 by the cryptographic extension of ARMv8 (Arm ARM, SHA256H and on). */
+#include "toolkit/lib/sha256_impl.h"
+
+#ifdef __aarch64__
+
+#include <arm_neon.h>
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+static bool usable(void)
+{
+	return getauxval(AT_HWCAP) & HWCAP_SHA2;
+}
+
+/* As in sha256_x86.c: four rounds a step, and the four words of four steps later. */
+__attribute__((target("+crypto"))) static void
+blocks(uint32_t state[8], const unsigned char *data, size_t count)
+{
+	uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
+
+	for (; count; count--, data += SHA256_BLOCK) {
+		const uint32x4_t abcd_before = abcd, efgh_before = efgh;
+		uint32x4_t w[4];
+
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++)
+			w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(data + 16 * i)));
+#pragma GCC unroll 16
+		for (int i = 0; i < 16; i++) {
+			uint32x4_t wk = vaddq_u32(w[i % 4], vld1q_u32(sha256_k + 4 * i));
+			uint32x4_t abcd_old = abcd;
+
+			if (i < 12)
+				w[i % 4] = vsha256su1q_u32(
+					vsha256su0q_u32(w[i % 4], w[(i + 1) % 4]),
+					w[(i + 2) % 4], w[(i + 3) % 4]);
+			abcd = vsha256hq_u32(abcd, efgh, wk);
+			efgh = vsha256h2q_u32(efgh, abcd_old, wk);
+		}
+		abcd = vaddq_u32(abcd, abcd_before);
+		efgh = vaddq_u32(efgh, efgh_before);
+	}
+	vst1q_u32(state, abcd);
+	vst1q_u32(state + 4, efgh);
+}
+
+const struct sha256_impl sha256_arm = { "ARMv8 SHA-256 instructions", usable, blocks };
+
+#endif

@@ -1,0 +1,62 @@
+/* SHA-256 by the SHA extensions of x86 (Intel SDM volume 2, SHA256RNDS2 and on). */
+#include "toolkit/lib/sha256_impl.h"
+
+#ifdef __x86_64__
+
+#include <immintrin.h>
+
+static bool usable(void)
+{
+	/* libgcc asks cpuid once, before main: in a guest each cpuid is an exit. */
+	return __builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1");
+}
+
+/* Sixteen words of the schedule stand in four registers; each step of the loop does four
+ * rounds and makes the four words that are needed four steps later. */
+__attribute__((target("sha,sse4.1,ssse3"))) static void
+blocks(uint32_t state[8], const unsigned char *data, size_t count)
+{
+	const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+	const __m128i *k = (const __m128i *)sha256_k;
+	__m128i dcba = _mm_loadu_si128((const __m128i *)state);
+	__m128i hgfe = _mm_loadu_si128((const __m128i *)(state + 4));
+	__m128i cdab = _mm_shuffle_epi32(dcba, 0xb1);
+	__m128i efgh = _mm_shuffle_epi32(hgfe, 0x1b);
+	/* The order that the instructions want. */
+	__m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
+	__m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+
+	for (; count; count--, data += SHA256_BLOCK) {
+		const __m128i abef_before = abef, cdgh_before = cdgh;
+		__m128i w[4];
+
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++)
+			w[i] = _mm_shuffle_epi8(
+				_mm_loadu_si128((const __m128i *)data + i), big_endian);
+#pragma GCC unroll 16
+		for (int i = 0; i < 16; i++) {
+			__m128i wk = _mm_add_epi32(w[i % 4], k[i]);
+
+			cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
+			abef = _mm_sha256rnds2_epu32(abef, cdgh,
+						     _mm_shuffle_epi32(wk, 0x0e));
+			if (i >= 12)
+				continue;
+			wk = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
+			wk = _mm_add_epi32(
+				wk, _mm_alignr_epi8(w[(i + 3) % 4], w[(i + 2) % 4], 4));
+			w[i % 4] = _mm_sha256msg2_epu32(wk, w[(i + 3) % 4]);
+		}
+		abef = _mm_add_epi32(abef, abef_before);
+		cdgh = _mm_add_epi32(cdgh, cdgh_before);
+	}
+	cdab = _mm_shuffle_epi32(abef, 0x1b);
+	efgh = _mm_shuffle_epi32(cdgh, 0xb1);
+	_mm_storeu_si128((__m128i *)state, _mm_blend_epi16(cdab, efgh, 0xf0));
+	_mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(efgh, cdab, 8));
+}
+
+const struct sha256_impl sha256_x86 = { "x86 SHA extensions", usable, blocks };
+
+#endif
