@@ -4,7 +4,7 @@
 TOOLS := capture hash grow
 SRC_capture := $(wildcard toolkit/capture/*.c)
 LIBS_capture := yyjson mbedcrypto zstd
-SRC_hash := toolkit/hash/hash.c
+SRC_hash := $(wildcard toolkit/hash/*.c)
 LIBS_hash := mbedcrypto
 SRC_grow := toolkit/grow/grow.c
 LIBS_grow := yyjson

@@ -113,7 +113,7 @@ is_writable() {
 	! has_option "$MNT_SUPER" emergency_ro && ! has_option "$MNT_SUPER" shutdown
 }
 # == end of base ==
-# == tool: the same lines in mount.sh and capture.sh ==
+# == tool: the same lines in mount.sh, capture.sh and unmount.sh ==
 # Finds which directory of tools fits. Not by uname: its answer follows the personality,
 # and /proc is one program of the host less.
 # Arguments: none. Returns: 0 with ARCH set, or not at all.

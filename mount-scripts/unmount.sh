@@ -3,6 +3,9 @@
 # Unmounts the forensic volume from /run/fvol/volume and proves that nothing is left: no
 # mount in any mount namespace, no directory, no kernel module. Can be repeated.
 #
+# Before that, hash of the volume seals the evidence: a line in each custody log over its
+# SHA256SUMS. The last line of the output has the heads, for the caller to keep.
+#
 # Programs of the host: umount; rmdir and mkdir for the mount point and the lock, on the
 # tmpfs /run; sleep between two looks. Everything else is done by the shell itself. No
 # here-documents: bash writes those to a file in /tmp, which is the evidence's disk.
@@ -233,6 +236,40 @@ is_in_use() {
 	[ -d "/sys/fs/ext4/${kernel_name##*/}" ]
 }
 # == end of lock ==
+# == tool: the same lines in mount.sh, capture.sh and unmount.sh ==
+# Finds which directory of tools fits. Not by uname: its answer follows the personality,
+# and /proc is one program of the host less.
+# Arguments: none. Returns: 0 with ARCH set, or not at all.
+find_architecture() {
+	ARCH=
+	while read -r key rest; do
+		case "$key $rest" in
+		vendor_id*) ARCH=x86_64 ;;
+		'CPU implementer'*) ARCH=aarch64 ;;
+		*) continue ;;
+		esac
+		break
+	done 2> /dev/null < /proc/cpuinfo || :
+	[ -n "$ARCH" ] || die 4 'this is neither an x86_64 nor an aarch64 machine'
+	# A kernel of 32 bits would refuse our tools, and the shell would then take the
+	# program for a script. Its symbols have addresses of 8 digits, hidden or not.
+	address=
+	read -r address _ 2> /dev/null < /proc/kallsyms || :
+	[ "${#address}" -ne 8 ] || die 4 'the kernel is one of 32 bits'
+}
+
+# Says how a tool ended. Arguments: its name, its status in the shell. Returns: 0; CODE is
+# the exit code to go on with and WHY is empty when the tool itself chose it.
+judge() {
+	WHY=
+	CODE=$2
+	[ "$2" -gt 5 ] || return 0
+	CODE=5
+	WHY="$1 ended with the unknown exit code $2"
+	[ "$2" -lt 126 ] || WHY="$1 could not be run"
+	[ "$2" -lt 128 ] || WHY="$1 was killed by signal $(($2 - 128))"
+}
+# == end of tool ==
 
 # Arguments: none. Returns: never; drops the lock and keeps the code finish was given.
 leave() {
@@ -357,6 +394,41 @@ find_namespaces() {
 	done
 }
 
+# Seals the evidence. Whatever comes of it, the volume is unmounted.
+# Arguments: none. Returns: 0 with HEADS set to lines "HEAD  INSTANCE/TIME", TROUBLE to
+# unsealed when not everything could be sealed.
+seal() {
+	HEADS=''
+	WHY='cannot tell the architecture'
+	# die would end more than the seal: in a process of its own it does not.
+	if ARCH=$(find_architecture && printf '%s' "$ARCH"); then
+		tool=$VOLUME/bin/$ARCH/hash
+		if [ ! -f "$tool" ] || [ -h "$tool" ]; then
+			WHY="the volume holds no bin/$ARCH/hash"
+		else
+			rc=0
+			HEADS=$("$tool" --custody seal "$VOLUME/evidence") || rc=$?
+			judge hash "$rc"
+			[ "$CODE" -ne 0 ] || return 0
+			WHY=${WHY:-"hash ended with exit code $CODE"}
+		fi
+	fi
+	TROUBLE=unsealed
+	printf '%s: warning: not all evidence is sealed: %s\n' "$SELF" "$WHY" >&2 || :
+}
+
+# Arguments: INSTANCE/TIME. Returns: 0 with HEAD set to the head of its custody log in
+# quotes, or to null.
+find_head() {
+	HEAD=null
+	newline='
+'
+	case $newline$HEADS$newline in *"  $1$newline"*) ;; *) return 0 ;; esac
+	head=${HEADS%%"  $1"*}
+	head=${head##*"$newline"}
+	! is_sha256 "$head" || HEAD="\"$head\""
+}
+
 # Lists the images on the volume with the hashes that were made while they were captured,
 # for the last line of the output. Everything on the volume may have been rewritten by
 # root of this host: only plain names and hashes get through.
@@ -368,6 +440,7 @@ list_images() {
 		place=${sums#"$VOLUME"/evidence/}
 		place=${place%/SHA256SUMS}
 		case $place in *[!A-Za-z0-9/-]*) continue ;; esac
+		find_head "$place"
 		lines=0
 		while read -r sum name && [ "$lines" -lt 64 ] && [ "$listed" -lt 32 ]; do
 			lines=$((lines + 1))
@@ -376,14 +449,15 @@ list_images() {
 			is_sha256 "$sum" || continue
 			listed=$((listed + 1))
 			IMAGES=$IMAGES${IMAGES:+,}
-			IMAGES="$IMAGES{\"image\":\"$place/$name\",\"sha256\":\"$sum\"}"
+			IMAGES="$IMAGES{\"image\":\"$place/$name\",\"sha256\":\"$sum\","
+			IMAGES="$IMAGES\"custody_head\":$HEAD}"
 		done 2> /dev/null < "$sums" || :
 	done
 }
 
 # Looks whether everything can have reached the disk. Before it is unmounted; the answer to
 # "may it be detached" does not depend on it. Arguments: none. Returns: 0 with TROUBLE
-# empty or one of: gone, read-only.
+# as it was, or one of: gone, read-only.
 find_trouble() {
 	is_writable || TROUBLE=read-only
 	[ -d "/sys/dev/block/$MNT_DEV" ] || TROUBLE=gone
@@ -461,10 +535,13 @@ trap leave EXIT
 trap 'die 5 "ended by a signal"' HUP INT TERM PIPE
 exec < /dev/null
 cd /
+# A core file of one of our tools would be written to the host's disk.
+# shellcheck disable=SC3045 # not in POSIX, but in every shell that is /bin/sh somewhere
+ulimit -c 0 2> /dev/null || :
 
 read_options "$@"
 need_root
-device='' DEV='' IMAGES='' TROUBLE=''
+device='' DEV='' IMAGES='' TROUBLE='' HEADS=''
 find_mount
 if [ "$MNT_COUNT" -gt 0 ] || [ -d "$HOUSE" ]; then
 	need_mount_right
@@ -472,8 +549,10 @@ if [ "$MNT_COUNT" -gt 0 ] || [ -d "$HOUSE" ]; then
 	find_mount
 	if [ "$MNT_COUNT" -gt 0 ]; then
 		device=${MNT_SOURCE%%[!A-Za-z0-9_./-]*} DEV=$MNT_DEV
-		list_images
 		find_trouble
+		# What cannot be written cannot be sealed; and what is gone cannot be run.
+		if [ -z "$TROUBLE" ]; then seal; fi
+		list_images
 		unmount
 	fi
 fi

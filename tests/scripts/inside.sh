@@ -222,6 +222,9 @@ test_cycle() {
 	sum=$(echo memory | sha256sum | cut -c1-64)
 	check 'with the hash of the image' grep -qF \
 		"20240102T030405Z/memory.lime\",\"sha256\":\"$sum\"" /run/out
+	head=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+	check 'with the head of its custody log' grep -qF \
+		"\"sha256\":\"$sum\",\"custody_head\":\"$head\"}" /run/out
 	check 'leaves nothing' is_clean
 	run unmount
 	expect 'unmount again' 0 'nothing was mounted'
@@ -334,6 +337,16 @@ test_growth() {
 	rm /run/ask/grow
 	run unmount
 	check 'unmount has nothing to tell' grep -q '"trouble":null' /run/out
+	for pair in '1 exit code 1' '99 unknown' 'kill signal'; do
+		run mount --manifest-sha256 "$HEX" --wait 0
+		echo "${pair%% *}" > /run/ask/hash
+		run unmount
+		expect "seal ends with ${pair%% *}: unmounted all the same" 0 \
+			'"trouble":"unsealed"'
+		check 'but a warning' grep -q "not all evidence is sealed: .*${pair#* }" /run/err
+		check 'ends in JSON' ends_in_json
+		rm /run/ask/hash
+	done
 	run mount --manifest-sha256 "$HEX" --wait 0
 	mount -o remount,ro /run/fvol/volume
 	run unmount

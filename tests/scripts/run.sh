@@ -76,7 +76,7 @@ for name in good second forged other empty; do attach "$name"; done
 
 # The three scripts and their common parts.
 failed=0
-for pair in 'base capture' 'base unmount' 'tool capture' 'lock unmount'; do
+for pair in 'base capture' 'base unmount' 'tool capture' 'tool unmount' 'lock unmount'; do
 	part=${pair% *} script=${pair#* }
 	for file in mount "$script"; do
 		sed -n "/^# == $part: /,/^# == end of $part ==/p" \

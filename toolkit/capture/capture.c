@@ -304,7 +304,7 @@ static int hash_back(int dirfd, struct err *err)
 {
 	int fd = io_open_direct(dirfd, cap.name, false, err);
 	int rc = fd < 0 ? -1
-			: sums_hash_fd(fd, cap.pipeline.map, cap.pipeline.map_bytes,
+			: sums_hash_in(fd, cap.pipeline.map, cap.pipeline.map_bytes,
 				       cap.file_sha256, err);
 
 	io_close(&fd);
@@ -367,11 +367,16 @@ static int write_image(int dirfd, struct err *err)
 static int print_json(struct err *err)
 {
 	struct json *doc = json_new();
+	char hex[SHA256_HEX_SIZE];
 	char *text;
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "describing the capture");
 	evidence_describe(&cap, doc, json_root(doc), GAPS_SHOWN);
+	if (cap.has_custody) {
+		sha256_to_hex(cap.custody_head, hex);
+		json_add_str(doc, json_root(doc), "custody_head", hex);
+	}
 	text = json_text(doc, false, NULL, err);
 	json_free(doc);
 	if (!text)

@@ -29,6 +29,8 @@ struct capture {
 	char path[PATH_MAX]; /* of the image, as the caller would say it */
 	uint8_t file_sha256[SHA256_LEN];
 	uint64_t file_bytes;
+	uint8_t custody_head[SHA256_LEN];
+	bool has_custody; /* custody_head is set */
 	int64_t start_ns, end_ns;
 };
 
@@ -38,10 +40,11 @@ void evidence_describe(const struct capture *cap, struct json *doc, struct json_
 		       size_t gaps_shown);
 
 /*
- * Writes record.json, symbols/ and SHA256SUMS beside the image; after a failure, which
- * the record then tells, no SHA256SUMS.
+ * Writes record.json, symbols/ and SHA256SUMS beside the image, and what was done to
+ * custody.jsonl, whose head is then in *cap; after a failure, which the record then
+ * tells, no SHA256SUMS.
  */
-int evidence_write(const struct capture *cap, int dirfd, const struct err *failure,
+int evidence_write(struct capture *cap, int dirfd, const struct err *failure,
 		   struct err *err);
 
 #endif

@@ -1,12 +1,14 @@
 /* What is known of a capture, beside its image. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
 #include "toolkit/lib/clock.h"
+#include "toolkit/lib/custody.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sums.h"
@@ -68,7 +70,7 @@ static int hash_fd(const struct capture *cap, int fd, uint8_t digest[SHA256_LEN]
 {
 	size_t len = cap->pipeline.map_bytes;
 
-	return sums_hash_fd(fd, cap->pipeline.map, len < HASH_READ ? len : HASH_READ,
+	return sums_hash_in(fd, cap->pipeline.map, len < HASH_READ ? len : HASH_READ,
 			    digest, err);
 }
 
@@ -151,7 +153,8 @@ static int add_sum(const struct capture *cap, int dirfd, const char *name,
 	return sink_put(sums, line, sums_format(digest, name, line), err);
 }
 
-static int write_sums(const struct capture *cap, int dirfd, struct err *err)
+static int write_sums(const struct capture *cap, int dirfd, uint8_t digest[SHA256_LEN],
+		      struct err *err)
 {
 	static const char *const names[] = {
 		"memory.chunks",   "record.json",      "symbols/btf",
@@ -162,21 +165,77 @@ static int write_sums(const struct capture *cap, int dirfd, struct err *err)
 	struct sink sums;
 	int rc;
 
-	if (sink_open(&sums, dirfd, "SHA256SUMS", sums_arena, sizeof(sums_arena), 0,
-		      false, err) < 0)
+	if (sink_open(&sums, dirfd, "SHA256SUMS", sums_arena, sizeof(sums_arena), 0, true,
+		      err) < 0)
 		return -1;
 	sums.deferred = true;
 	rc = add_sum(cap, dirfd, cap->name, cap->file_sha256, &sums, err);
 	for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
 		rc = add_sum(cap, dirfd, names[i], NULL, &sums, err);
 	if (rc == 0)
-		rc = sink_finish(&sums, NULL, err);
+		rc = sink_finish(&sums, digest, err);
 	sink_abandon(&sums);
 	return rc;
 }
 
-/* record.json, the symbol bundle and SHA256SUMS; after a failure, the record alone. */
-int evidence_write(const struct capture *cap, int dirfd, const struct err *failure,
+static int add_custody(struct capture *cap, int dirfd, const char *action,
+		       const char *file, const uint8_t *digest, const char *note,
+		       struct err *err)
+{
+	struct custody_event event = { .tool = "capture",
+				       .instance = cap->opt->instance,
+				       .action = action,
+				       .file = file,
+				       .sha256 = digest,
+				       .note = note };
+
+	if (custody_append(dirfd, CUSTODY_NAME, &event, cap->custody_head, err) < 0)
+		return -1;
+	cap->has_custody = true;
+	return 0;
+}
+
+/* Two lines: the image, and the list that holds everything else. */
+static int enter_custody(struct capture *cap, int dirfd, const uint8_t *sums_sha256,
+			 struct err *err)
+{
+	char note[96] = "";
+
+	if (cap->pipeline.gaps.bytes)
+		snprintf(note, sizeof(note), "%llu bytes could not be read",
+			 (unsigned long long)cap->pipeline.gaps.bytes);
+	if (add_custody(cap, dirfd, "captured", cap->name,
+			cap->opt->no_hash ? NULL : cap->file_sha256, note, err) < 0)
+		return -1;
+	if (!sums_sha256)
+		return 0;
+	return add_custody(cap, dirfd, "hashed", "SHA256SUMS", sums_sha256, NULL, err);
+}
+
+static int enter_failure(struct capture *cap, int dirfd, const struct err *failure,
+			 struct err *err)
+{
+	char name[sizeof(cap->name) + sizeof(".partial")];
+
+	snprintf(name, sizeof(name), "%s.partial", cap->name);
+	return add_custody(cap, dirfd, "failed", name, NULL, failure->text, err);
+}
+
+static int write_lists(struct capture *cap, int dirfd, const struct err *failure,
+		       struct err *err)
+{
+	uint8_t digest[SHA256_LEN];
+
+	if (failure)
+		return enter_failure(cap, dirfd, failure, err);
+	if (cap->opt->no_hash)
+		return enter_custody(cap, dirfd, NULL, err);
+	if (write_sums(cap, dirfd, digest, err) < 0)
+		return -1;
+	return enter_custody(cap, dirfd, digest, err);
+}
+
+int evidence_write(struct capture *cap, int dirfd, const struct err *failure,
 		   struct err *err)
 {
 	int symbolsfd = -1, rc = -1;
@@ -188,7 +247,7 @@ int evidence_write(const struct capture *cap, int dirfd, const struct err *failu
 	if (symbolsfd < 0)
 		return err_sys(err, errno, "opening symbols");
 	if (write_record(cap, dirfd, symbolsfd, failure, err) == 0)
-		rc = failure || cap->opt->no_hash ? 0 : write_sums(cap, dirfd, err);
+		rc = write_lists(cap, dirfd, failure, err);
 	/* All the small files at once: each commit of the journal costs memory. */
 	if (rc == 0 && syncfs(dirfd) < 0)
 		rc = err_sys(err, errno, "making the evidence durable");

@@ -5,6 +5,8 @@
 
 #include <yyjson.h>
 
+#include "toolkit/lib/utf8.h"
+
 struct json {
 	yyjson_mut_doc *doc;
 	bool failed;
@@ -63,25 +65,6 @@ struct json_node *json_add_object(struct json *doc, struct json_node *in, const 
 struct json_node *json_add_array(struct json *doc, struct json_node *in, const char *key)
 {
 	return add(doc, in, key, yyjson_mut_arr(doc->doc));
-}
-
-/* Length of the well-formed UTF-8 sequence at s, 0 when there is none (RFC 3629). */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t len = s[0] < 0x80   ? 1
-		     : s[0] < 0xc2 ? 0
-		     : s[0] < 0xe0 ? 2
-		     : s[0] < 0xf0 ? 3
-		     : s[0] < 0xf5 ? 4
-				   : 0;
-
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return len;
 }
 
 void json_add_str(struct json *doc, struct json_node *in, const char *key,

@@ -104,7 +104,7 @@ int sums_next(const char *text, size_t len_bytes, size_t *pos, size_t *line_numb
 	return 0;
 }
 
-int sums_hash_fd(int fd, unsigned char *buf, size_t buf_bytes, uint8_t digest[SHA256_LEN],
+int sums_hash_in(int fd, unsigned char *buf, size_t buf_bytes, uint8_t digest[SHA256_LEN],
 		 struct err *err)
 {
 	bool direct = fcntl(fd, F_GETFL) & O_DIRECT;
@@ -127,4 +127,11 @@ int sums_hash_fd(int fd, unsigned char *buf, size_t buf_bytes, uint8_t digest[SH
 	} while (n != 0 && !(direct && n > 0 && n % IO_BLOCK));
 	sha256_final(&ctx, digest);
 	return 0;
+}
+
+int sums_hash_fd(int fd, uint8_t digest[SHA256_LEN], struct err *err)
+{
+	static _Alignas(IO_BLOCK) unsigned char buf[IO_CHUNK_BYTES];
+
+	return sums_hash_in(fd, buf, sizeof(buf), digest, err);
 }

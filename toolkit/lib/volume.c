@@ -85,7 +85,7 @@ static int check_file(int dirfd, const struct sums_entry *entry, struct err *err
 
 	if (fd < 0)
 		return -1;
-	rc = sums_hash_fd(fd, buf, sizeof(buf), digest, err);
+	rc = sums_hash_in(fd, buf, sizeof(buf), digest, err);
 	io_close(&fd);
 	if (rc < 0)
 		return err_prefix(err, "%s", entry->name);

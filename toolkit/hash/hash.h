@@ -1,0 +1,30 @@
+/* What the parts of hash share: the command line, and one function for each way to run.
+ */
+#ifndef FVOL_HASH_HASH_H
+#define FVOL_HASH_HASH_H
+
+#include <stdbool.h>
+
+struct options {
+	const char *output;
+	const char *check;
+	const char *volume;
+	const char *manifest_sha256;
+	const char *serial;
+	const char *custody; /* append, verify, head, seal */
+	const char *head;
+	const char *instance;
+	const char *action;
+	const char *note;
+	bool quiet;
+};
+
+/* Each does its work, prints what there is to say, and returns the exit code. */
+int do_hash(const struct options *opt, char **files, int count);
+int do_check(const struct options *opt);
+int do_custody(const struct options *opt, char **arguments);
+
+/* What is wrong with the options of --custody, or NULL. */
+const char *custody_contradiction(const struct options *opt, int arguments);
+
+#endif
