@@ -9,6 +9,7 @@
 #define TEXT 0xffffffff80000000ull
 #define VMALLOC 0xffffc90000000000ull
 #define DATA_OFF 0x4000
+#define NOTE_OFF 0x2000
 
 static const struct {
 	uint64_t phys, len, base;
@@ -90,6 +91,40 @@ int fakeproc_write(int dirfd, const char *iomem, uint64_t cut_bytes)
 	if (fd < 0)
 		return -1;
 	rc = write_kcore(fd, cut_bytes);
+	close(fd);
+	return rc;
+}
+
+static int write_note(int fd, const char *text)
+{
+	static const char name[12] = "VMCOREINFO";
+	Elf64_Nhdr note = { .n_namesz = sizeof("VMCOREINFO"),
+			    .n_descsz = (Elf64_Word)strlen(text) };
+	uint64_t len = sizeof(note) + sizeof(name) + (strlen(text) + 3) / 4 * 4;
+	Elf64_Phdr phdr = { .p_type = PT_NOTE, .p_offset = NOTE_OFF, .p_filesz = len };
+	Elf64_Ehdr ehdr;
+
+	if (pread(fd, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr) ||
+	    pwrite(fd, &note, sizeof(note), NOTE_OFF) != sizeof(note) ||
+	    pwrite(fd, name, sizeof(name), NOTE_OFF + sizeof(note)) != sizeof(name) ||
+	    pwrite(fd, text, strlen(text), NOTE_OFF + sizeof(note) + sizeof(name)) !=
+		    (ssize_t)strlen(text))
+		return -1;
+	if (pwrite(fd, &phdr, sizeof(phdr),
+		   (off_t)(sizeof(ehdr) + ehdr.e_phnum * sizeof(phdr))) != sizeof(phdr))
+		return -1;
+	ehdr.e_phnum++;
+	return pwrite(fd, &ehdr, sizeof(ehdr), 0) == sizeof(ehdr) ? 0 : -1;
+}
+
+int fakeproc_add_vmcoreinfo(int dirfd, const char *text)
+{
+	int fd = openat(dirfd, "kcore", O_RDWR | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return -1;
+	rc = write_note(fd, text);
 	close(fd);
 	return rc;
 }

@@ -35,4 +35,10 @@ uint64_t fake_word(uint64_t phys);
  */
 int fakeproc_write(int dirfd, const char *iomem, uint64_t cut_bytes);
 
+/*
+ * Adds a VMCOREINFO note of this text (at most 4 KiB) to the kcore below dirfd that
+ * fakeproc_write() made. Returns 0, or -1 with errno set.
+ */
+int fakeproc_add_vmcoreinfo(int dirfd, const char *text);
+
 #endif

@@ -184,6 +184,15 @@ static const char *suffix(void)
 	return cap.pipeline.layout == LAYOUT_RAW ? "raw" : "lime";
 }
 
+/* The image's name in the evidence directory, at the end of cap.path too. */
+static void set_evidence_name(void)
+{
+	char *base = strrchr(cap.path, '/') + 1;
+
+	snprintf(cap.name, sizeof(cap.name), "memory.%s", suffix());
+	snprintf(base, sizeof(cap.path) - (size_t)(base - cap.path), "%s", cap.name);
+}
+
 static bool to_stdout(void)
 {
 	return cap.opt->output && strcmp(cap.opt->output, "-") == 0;
@@ -235,8 +244,8 @@ static int open_destination(const struct options *opt, int *dirfd, struct err *e
 		char dir[256] = "";
 
 		*dirfd = make_evidence_dir(opt, dir, sizeof(dir), err);
-		snprintf(cap.name, sizeof(cap.name), "memory.%s", suffix());
-		snprintf(cap.path, sizeof(cap.path), "%s/%s", dir, cap.name);
+		snprintf(cap.path, sizeof(cap.path), "%s/", dir);
+		set_evidence_name();
 		return *dirfd < 0 ? -1 : 0;
 	}
 	if (strlen(opt->output) >= sizeof(copy))
@@ -339,9 +348,10 @@ static int write_image(int dirfd, struct err *err)
 			err->text);
 		sink_remove(&cap.image);
 		sink_remove(&cap.log);
+		snprintf(cap.fallback, sizeof(cap.fallback), "%s", err->text);
 		set_format("lime");
 		if (cap.opt->evidence)
-			snprintf(cap.name, sizeof(cap.name), "memory.lime");
+			set_evidence_name();
 		return write_image(dirfd, err);
 	}
 	if (rc == 0)
@@ -440,8 +450,14 @@ static int capture_into(int dirfd, struct err *err)
 	int rc;
 
 	cap.start_ns = clock_ns(CLOCK_REALTIME);
+	cap.booted_ns = cap.start_ns - clock_ns(CLOCK_BOOTTIME);
 	rc = write_image(dirfd, err);
 	cap.end_ns = clock_ns(CLOCK_REALTIME);
+	cap.booted_at_end_ns = cap.end_ns - clock_ns(CLOCK_BOOTTIME);
+	/* Only now: what is asked of the machine takes pages of it. */
+	cap.five_level_paging = record_five_level_paging(cap.env.proc_dirfd);
+	if (cap.five_level_paging)
+		fputs("capture: warning: " CAPTURE_FIVE_LEVEL_WARNING "\n", stderr);
 	if (rc == 0)
 		print_gaps();
 	if (!cap.opt->evidence)

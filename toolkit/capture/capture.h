@@ -14,6 +14,13 @@
 #include "toolkit/lib/progress.h"
 #include "toolkit/lib/sink.h"
 
+/* What is said on standard error and in the record. */
+#define CAPTURE_FIVE_LEVEL_WARNING                                                       \
+	"this kernel uses 5-level page tables (LA57): Volatility 3 up to at least 2.11 " \
+	"shows empty lists for it, without an error"
+#define CAPTURE_NOT_DIRECT_WARNING                                                       \
+	"this file system has no O_DIRECT: the image passes through the page cache"
+
 struct capture {
 	const struct options *opt;
 	struct source_env env;
@@ -32,6 +39,11 @@ struct capture {
 	uint8_t custody_head[SHA256_LEN];
 	bool has_custody; /* custody_head is set */
 	int64_t start_ns, end_ns;
+	/* Wall clock less time since boot, at start and end: they part when it is set. */
+	int64_t booted_ns, booted_at_end_ns;
+	bool five_level_paging;
+	char fallback[sizeof(((struct err *)0)->text)]; /* why it is not the format asked
+							   for; empty: it is */
 };
 
 /* What the last line of output and record.json have in common; so many gaps are listed.

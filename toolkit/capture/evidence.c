@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
-#include "toolkit/lib/clock.h"
 #include "toolkit/lib/custody.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"
@@ -34,6 +33,10 @@ void evidence_describe(const struct capture *cap, struct json *doc, struct json_
 
 	json_add_str(doc, in, "image", cap->path);
 	json_add_str(doc, in, "format", cap->format);
+	if (cap->fallback[0]) {
+		json_add_str(doc, in, "format_asked", cap->opt->format);
+		json_add_str(doc, in, "format_fallback", cap->fallback);
+	}
 	json_add_str(doc, in, "source", cap->source.ops->name);
 	if (p->gaps.second_bytes) {
 		json_add_str(doc, in, "second_source", cap->second.ops->name);
@@ -51,14 +54,27 @@ void evidence_describe(const struct capture *cap, struct json *doc, struct json_
 	json_add_bool(doc, in, "direct_io", cap->image.direct);
 }
 
-/* The difference between the wall clock and the time since boot: what it was set to. */
 static void describe_clock(const struct capture *cap, struct json *doc,
 			   struct json_node *in)
 {
 	record_time(doc, in, "start", cap->start_ns);
 	record_time(doc, in, "end", cap->end_ns);
-	record_time(doc, in, "booted",
-		    clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME));
+	record_time(doc, in, "booted", cap->booted_ns);
+	/* Not 0 by more than a correction's pace: the clock was set while capturing. */
+	json_add_i64(doc, in, "clock_moved_ns", cap->booted_at_end_ns - cap->booted_ns);
+	record_clock(doc, in, cap->env.sys_dirfd);
+}
+
+/* What the analyst must know and nothing else of the record tells so plainly. */
+static void describe_warnings(const struct capture *cap, struct json *doc,
+			      struct json_node *in)
+{
+	struct json_node *list = json_add_array(doc, in, "warnings");
+
+	if (cap->five_level_paging)
+		json_add_str(doc, list, NULL, CAPTURE_FIVE_LEVEL_WARNING);
+	if (!cap->image.direct)
+		json_add_str(doc, list, NULL, CAPTURE_NOT_DIRECT_WARNING);
 }
 
 /* Longer reads cost the kernel pages of its own. */
@@ -116,6 +132,7 @@ static int write_record(const struct capture *cap, int dirfd, int symbolsfd,
 	evidence_describe(cap, doc, root, GAPS_MAX);
 	record_ranges(doc, root, "expected", &cap->ranges);
 	describe_clock(cap, doc, root);
+	describe_warnings(cap, doc, root);
 	describe_tool(cap, doc, root);
 	record_kernel(doc, root, cap->env.proc_dirfd, cap->env.sys_dirfd);
 	record_preflight(doc, root, &cap->preflight);

@@ -94,6 +94,11 @@ void json_add_u64(struct json *doc, struct json_node *in, const char *key, uint6
 	add(doc, in, key, yyjson_mut_uint(doc->doc, value));
 }
 
+void json_add_i64(struct json *doc, struct json_node *in, const char *key, int64_t value)
+{
+	add(doc, in, key, yyjson_mut_sint(doc->doc, value));
+}
+
 void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value)
 {
 	add(doc, in, key, yyjson_mut_bool(doc->doc, value));

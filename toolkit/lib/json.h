@@ -29,6 +29,7 @@ void json_add_str(struct json *doc, struct json_node *in, const char *key,
 		  const char *value);
 void json_add_u64(struct json *doc, struct json_node *in, const char *key,
 		  uint64_t value);
+void json_add_i64(struct json *doc, struct json_node *in, const char *key, int64_t value);
 void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value);
 
 /*

@@ -1,10 +1,13 @@
 #include "toolkit/lib/record.h"
 
 #include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timex.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +19,9 @@
 #define NT_GNU_BUILD_ID 3
 #endif
 #define BUILD_ID_MAX 64
+
+/* One for all who read such a text: each page of it is one of the machine's. */
+static char note_text[VMCOREINFO_MAX];
 
 void record_time(struct json *doc, struct json_node *in, const char *key, int64_t ns)
 {
@@ -125,7 +131,7 @@ static void add_vmcoreinfo(struct json *doc, struct json_node *in, const char *t
 
 void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd)
 {
-	static char text[VMCOREINFO_MAX];
+	char *text = note_text;
 	struct json_node *kernel = json_add_object(doc, in, "kernel");
 	char hex[2 * BUILD_ID_MAX + 1];
 	struct err ignored;
@@ -135,7 +141,8 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 		json_add_str(doc, kernel, "release", uts.release);
 		json_add_str(doc, kernel, "machine", uts.machine);
 	}
-	if (io_read_text(proc_dirfd, "version", text, sizeof(text), NULL, &ignored) == 0)
+	if (io_read_text(proc_dirfd, "version", text, VMCOREINFO_MAX, NULL, &ignored) ==
+	    0)
 		json_add_str(doc, kernel, "banner", text);
 	if (kernel_build_id(sys_dirfd, hex))
 		json_add_str(doc, kernel, "build_id", hex);
@@ -147,4 +154,76 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 	add_vmcoreinfo(doc, kernel, text,
 		       "NUMBER(pgtable_l5_enabled)=", "five_level_paging");
 	add_vmcoreinfo(doc, kernel, text, "NUMBER(kimage_voffset)=", "kimage_voffset");
+}
+
+/* Is word one of the words that blanks part? */
+static bool has_word(const char *line, size_t len, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (size_t at = 0; at + n <= len; at++)
+		if (memcmp(line + at, word, n) == 0 && (at == 0 || line[at - 1] == ' ') &&
+		    (at + n == len || line[at + n] == ' '))
+			return true;
+	return false;
+}
+
+bool record_five_level_paging(int proc_dirfd)
+{
+	char *text = note_text;
+	const char *flags;
+	ssize_t len;
+	int fd;
+
+	if (record_vmcoreinfo(proc_dirfd, text))
+		return strstr(text, "NUMBER(pgtable_l5_enabled)=1") != NULL;
+	fd = openat(proc_dirfd, "cpuinfo", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	/* Many processors make it long; what the first one says holds for all. */
+	len = io_pread(fd, text, VMCOREINFO_MAX - 1, 0);
+	io_close(&fd);
+	text[len < 0 ? 0 : len] = '\0';
+	flags = strstr(text, "\nflags");
+	return flags && has_word(flags + 1, strcspn(flags + 1, "\n"), "la57");
+}
+
+struct json_node *record_clock_state(struct json *doc, struct json_node *in, int state,
+				     const struct timex *timex)
+{
+	struct json_node *clock = json_add_object(doc, in, "clock");
+	int64_t offset_ns = timex->offset;
+
+	/* Microseconds, unless something asked for the finer unit. */
+	if (!(timex->status & STA_NANO))
+		offset_ns *= 1000;
+	json_add_bool(doc, clock, "synchronised",
+		      state != TIME_ERROR && !(timex->status & STA_UNSYNC));
+	json_add_i64(doc, clock, "offset_ns", offset_ns);
+	json_add_i64(doc, clock, "max_error_us", timex->maxerror);
+	json_add_i64(doc, clock, "estimated_error_us", timex->esterror);
+	json_add_i64(doc, clock, "tai_offset_s", timex->tai);
+	return clock;
+}
+
+void record_clock(struct json *doc, struct json_node *in, int sys_dirfd)
+{
+	struct timex timex = { .modes = 0 };
+	int state = adjtimex(&timex);
+	struct json_node *clock;
+	struct err ignored;
+	char source[64];
+
+	if (state < 0) {
+		clock = json_add_object(doc, in, "clock");
+		json_add_str(doc, clock, "error", strerror(errno));
+		return;
+	}
+	clock = record_clock_state(doc, in, state, &timex);
+	if (io_read_text(sys_dirfd,
+			 "devices/system/clocksource/clocksource0/current_clocksource",
+			 source, sizeof(source), NULL, &ignored) < 0)
+		return;
+	source[strcspn(source, "\n")] = '\0';
+	json_add_str(doc, clock, "source", source);
 }

@@ -39,6 +39,27 @@ int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, unsigned cha
 /* Members of `in`: release, version, build id, KASLR shift, 5-level paging, page size. */
 void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd);
 
+/*
+ * Does the kernel use 5-level page tables? VMCOREINFO says it, and where there is none
+ * the processor flag la57, which the kernel shows only while it uses it. False when
+ * neither can be read.
+ */
+bool record_five_level_paging(int proc_dirfd);
+
+/*
+ * What the kernel knows of its clock, adjtimex(2) asked without setting anything: is it
+ * disciplined, what is left of the correction under way, how wrong it may be, and TAI -
+ * UTC. Adds members to `in`: an object "clock" with synchronised, offset_ns,
+ * max_error_us, estimated_error_us, tai_offset_s (0: not set), and source (the kernel's
+ * clocksource, from SYS) when it can be read; "error" alone when the kernel refuses.
+ */
+void record_clock(struct json *doc, struct json_node *in, int sys_dirfd);
+
+struct timex;
+/* The same from what adjtimex() returned and filled in; the new object is returned. */
+struct json_node *record_clock_state(struct json *doc, struct json_node *in, int state,
+				     const struct timex *timex);
+
 /* Arrays and objects that the record and the preflight's JSON share. */
 void record_ranges(struct json *doc, struct json_node *in, const char *key,
 		   const struct ranges *ranges);
