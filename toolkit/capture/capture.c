@@ -267,15 +267,26 @@ static uint64_t worst_bytes(void)
 
 	if (cap.pipeline.layout == LAYOUT_LIME)
 		return lime;
-	if (cap.pipeline.layout == LAYOUT_RAW)
-		return cap.ranges.at[cap.ranges.count - 1].end + 1;
 	return lime + lime / 512 + (1 << 20);
 }
 
-/* raw is sparse: reserving its holes would ask for memory that the machine has not. */
-static uint64_t reserve_bytes(void)
+/*
+ * Opens the image, with the room reserved for all that it can become: an image that fills
+ * the volume half-way has cost the evidence that its pages displaced.
+ */
+static int open_image(int dirfd, bool hash_file, struct err *err)
 {
-	return cap.pipeline.layout == LAYOUT_RAW ? 0 : worst_bytes();
+	bool raw = cap.pipeline.layout == LAYOUT_RAW;
+
+	if (sink_open(&cap.image, dirfd, cap.name, image_arena, sizeof(image_arena),
+		      raw ? 0 : worst_bytes(), hash_file, err) < 0)
+		return -1;
+	/* raw is sparse: its holes take no room, and a machine with memory above 4 GiB
+	 * has more of them than of memory. */
+	if (!raw || sink_reserve_ranges(&cap.image, &cap.ranges, err) == 0)
+		return 0;
+	sink_remove(&cap.image);
+	return -1;
 }
 
 /* The headers of an AVML file are changed later: it is hashed when it is whole. */
@@ -297,12 +308,10 @@ static int open_sinks(int dirfd, struct err *err)
 					sizeof(image_arena), hash_file, err);
 	if (cap.pipeline.encoder == &encoder_avml)
 		hash_file = false;
-	if (sink_open(&cap.image, dirfd, cap.name, image_arena, sizeof(image_arena),
-		      reserve_bytes(), hash_file, err) < 0)
+	if (open_image(dirfd, hash_file, err) < 0)
 		return -1;
 	if (!cap.image.direct)
-		fprintf(stderr, "capture: warning: this file system has no O_DIRECT: "
-				"the image passes through the page cache\n");
+		fputs("capture: warning: " CAPTURE_NOT_DIRECT_WARNING "\n", stderr);
 	if (!cap.opt->evidence)
 		return 0;
 	return sink_open(&cap.log, dirfd, "memory.chunks", log_arena, sizeof(log_arena),

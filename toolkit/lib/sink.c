@@ -15,6 +15,15 @@ static int partial_name(const struct sink *sink, char out[NAME_MAX + 16])
 	return snprintf(out, NAME_MAX + 16, "%s.partial", sink->name);
 }
 
+static int too_small(const struct sink *sink, uint64_t needed_bytes, uint64_t free_bytes,
+		     struct err *err)
+{
+	return err_set(err, ERR_FAILED,
+		       "the volume is too small: %s needs %llu bytes, %llu are free",
+		       sink->name, (unsigned long long)needed_bytes,
+		       (unsigned long long)free_bytes);
+}
+
 static int reserve(struct sink *sink, uint64_t reserve_bytes, struct err *err)
 {
 	struct statvfs vfs;
@@ -30,10 +39,18 @@ static int reserve(struct sink *sink, uint64_t reserve_bytes, struct err *err)
 	if (errno != ENOSPC || fstatvfs(sink->fd, &vfs) < 0)
 		return err_sys(err, errno, "reserving %llu bytes for %s",
 			       (unsigned long long)reserve_bytes, sink->name);
-	return err_set(err, ERR_FAILED,
-		       "the volume is too small: %s needs %llu bytes, %llu are free",
-		       sink->name, (unsigned long long)reserve_bytes,
-		       (unsigned long long)vfs.f_bavail * vfs.f_frsize);
+	return too_small(sink, reserve_bytes, (uint64_t)vfs.f_bavail * vfs.f_frsize, err);
+}
+
+/* Two ranges that end and begin inside one block count it twice: 4 KiB too much. */
+static uint64_t blocks_start(const struct range *range)
+{
+	return range->start / IO_BLOCK * IO_BLOCK;
+}
+
+static uint64_t blocks_end(const struct range *range)
+{
+	return (range->end / IO_BLOCK + 1) * IO_BLOCK;
 }
 
 int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *arena,
@@ -103,6 +120,37 @@ static bool is_stream(const struct sink *sink)
 bool sink_can_patch(const struct sink *sink)
 {
 	return !is_stream(sink);
+}
+
+int sink_reserve_ranges(struct sink *sink, const struct ranges *ranges, struct err *err)
+{
+	uint64_t needed = 0, free_bytes;
+	struct statvfs vfs;
+
+	if (fstatvfs(sink->fd, &vfs) < 0)
+		return err_sys(err, errno, "asking for the space of %s", sink->name);
+	free_bytes = (uint64_t)vfs.f_bfree * vfs.f_frsize;
+	for (size_t i = 0; i < ranges->count; i++)
+		needed += blocks_end(&ranges->at[i]) - blocks_start(&ranges->at[i]);
+	/* Asked first, for this also holds where nothing can be reserved. */
+	if (needed > free_bytes)
+		return too_small(sink, needed, free_bytes, err);
+	for (size_t i = 0; i < ranges->count; i++) {
+		uint64_t start = blocks_start(&ranges->at[i]);
+		uint64_t len = blocks_end(&ranges->at[i]) - start;
+
+		if (fallocate(sink->fd, FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)len) ==
+		    0)
+			continue;
+		if (errno == EOPNOTSUPP)
+			return 0;
+		if (errno == ENOSPC)
+			return too_small(sink, needed, free_bytes, err);
+		return err_sys(err, errno, "reserving %llu bytes at %llu for %s",
+			       (unsigned long long)len, (unsigned long long)start,
+			       sink->name);
+	}
+	return 0;
 }
 
 uint64_t sink_position(const struct sink *sink)

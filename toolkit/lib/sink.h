@@ -13,6 +13,7 @@
 
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/ranges.h"
 #include "toolkit/lib/sha256.h"
 
 /* Where a stream's bytes go. Each call returns 0, or -1 with err filled. */
@@ -56,6 +57,12 @@ int sink_open_stream(struct sink *sink, const char *name,
 
 /* Can the sink go back? Streams cannot. */
 bool sink_can_patch(const struct sink *sink);
+/*
+ * Reserves, in a sink that nothing was put into, the blocks of a file that holds each
+ * range at its own address (its holes take none). ERR_FAILED when the volume is too
+ * small, with both figures; the sink stays open and some of it may then be reserved.
+ */
+int sink_reserve_ranges(struct sink *sink, const struct ranges *ranges, struct err *err);
 
 /* Bytes put so far: where the next one will stand. */
 uint64_t sink_position(const struct sink *sink);
