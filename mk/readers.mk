@@ -6,7 +6,7 @@ build/check/bin/readimage: build/check/obj/tests/readers/readimage.o $(READERS)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
 test-programs: build/check/bin/readimage
 
-build/check/bin/test_encoder: $(READERS)
+build/check/bin/test_encoder build/check/bin/test_pipeline: $(READERS)
 build/check/bin/fuzz_snappy: build/check/obj/tests/readers/unsnappy.o
 build/check/bin/fuzz_readimage: $(READERS)
 

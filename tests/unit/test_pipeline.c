@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "tests/lib/fakeproc.h"
+#include "tests/readers/image.h"
 #include "tests/unit/check.h"
+#include "toolkit/lib/encoder_avml.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/kcore.h"
 #include "toolkit/lib/lime.h"
@@ -99,6 +101,7 @@ static int run(uint64_t cut_bytes, enum pipeline_layout layout,
 	pipeline = (struct pipeline){ .source = &source,
 				      .ranges = &ranges,
 				      .layout = layout,
+				      .encoder = &encoder_avml,
 				      .sink = &sink,
 				      .arena_bytes = PIPELINE_ARENA_MIN,
 				      .workers = 2,
@@ -236,6 +239,39 @@ static void a_capture_that_ends_early_leaves_a_valid_image(void)
 	tear_down();
 }
 
+/* The last block, whose length was not written yet, is gone: see encoder_avml.h. */
+static void avml_that_ends_early_ends_with_a_block(void)
+{
+	uint8_t digest[SHA256_LEN];
+	struct image read;
+	struct stat st;
+	int fd;
+
+	set_up();
+	room_bytes = 1 << 20;
+	CHECK(run(0, LAYOUT_ENCODER, digest) < 0);
+	room_bytes = UINT64_MAX;
+	CHECK(strstr(err.text, "interrupted") && pipeline.truncated);
+	fd = openat(dirfd, "image.partial", O_RDONLY);
+	CHECK(fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0);
+	image = malloc((size_t)st.st_size);
+	CHECK(io_pread(fd, image, (size_t)st.st_size, 0) == st.st_size);
+	close(fd);
+	CHECK(image_open(&read, image, (uint64_t)st.st_size) == 0);
+	CHECK(read.format == IMAGE_AVML && read.count > 4);
+	for (size_t i = 0; i < read.count; i++) {
+		struct range range = { read.at[i].start,
+				       read.at[i].start + read.at[i].len - 1 };
+		unsigned char *data = malloc((size_t)read.at[i].len);
+
+		CHECK(image_read(&read, i, 0, data, (size_t)read.at[i].len) == 0);
+		CHECK(wrong_bytes(data, &range) == 0);
+		free(data);
+	}
+	image_close(&read);
+	tear_down();
+}
+
 static void an_existing_image_is_kept(void)
 {
 	uint8_t digest[SHA256_LEN];
@@ -310,6 +346,7 @@ int main(void)
 	RUN(what_the_source_does_not_give_is_a_gap);
 	RUN(raw_has_every_byte_at_its_address);
 	RUN(a_capture_that_ends_early_leaves_a_valid_image);
+	RUN(avml_that_ends_early_ends_with_a_block);
 	RUN(an_existing_image_is_kept);
 	RUN(a_bad_kcore_is_an_error);
 	return DONE();

@@ -374,13 +374,16 @@ static int cut_lime(struct engine *e, struct err *err)
 /* After a failure: best effort, the first error stays the one that is reported. */
 static void cut(struct engine *e)
 {
+	uint64_t end = sink_position(e->p->sink);
 	struct err ignored;
 
+	/* Readers do not return from a file that ends inside a block. */
+	if (e->p->layout == LAYOUT_ENCODER && e->p->encoder == &encoder_avml)
+		end = encoder_avml_complete_bytes(&e->encoder);
 	if (e->p->layout == LAYOUT_LIME)
 		e->p->truncated = cut_lime(e, &ignored) == 0;
 	else
-		e->p->truncated = sink_truncate(e->p->sink, sink_position(e->p->sink),
-						&ignored) == 0;
+		e->p->truncated = sink_truncate(e->p->sink, end, &ignored) == 0;
 }
 
 static int encoder_put(void *arg, const void *data, size_t len_bytes, struct err *err)
