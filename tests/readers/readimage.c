@@ -1,10 +1,5 @@
-/*
- * Looks at memory images of any of our formats:
- *   readimage list IMAGE             range START END SHA256, neighbours joined
- *   readimage compare IMAGE OTHER    is the memory the same, where what is absent is
- * zero? readimage extract IMAGE OUTPUT   writes it as LiME Exit: 0; 1 not the same; 2
- * usage; 5 cannot be read.
- */
+/* Looks at memory images of any of our formats: see usage_text. */
+#include <elf.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +14,14 @@
 #include "tests/readers/image.h"
 
 #define PIECE 65536
+
+static const char usage_text[] =
+	"usage: readimage list IMAGE           range START END SHA256, neighbours joined\n"
+	"       readimage compare IMAGE OTHER  is the memory the same, what is absent zero?\n"
+	"       readimage extract IMAGE OUTPUT writes it as LiME\n"
+	"       readimage flat IMAGE OUTPUT    writes each byte at its address, holes sparse\n"
+	"       readimage tree IMAGE DIR       writes a proc of that memory: DIR/iomem, kcore\n"
+	"Exit: 0; 1 not the same; 2 usage; 5 cannot be read.\n";
 
 static void fail(const char *path, const char *why)
 {
@@ -167,13 +170,23 @@ static void write_piece(void *arg, const uint8_t *data, size_t len)
 		fail("output", "cannot be written");
 }
 
+static FILE *create(const char *dir, const char *name)
+{
+	char path[4096];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s%s%s", dir, name[0] ? "/" : "", name);
+	file = fopen(path, "wbx");
+	if (!file)
+		fail(path, "cannot be created");
+	return file;
+}
+
 static int extract(const char *path, const char *output)
 {
-	FILE *file = fopen(output, "wbx");
+	FILE *file = create(output, "");
 	struct image image;
 
-	if (!file)
-		fail(output, "cannot be created");
 	open_path(&image, path);
 	for (size_t i = 0, last; i < image.count; i = last + 1) {
 		uint64_t words[4] = { 0x14c694d45, image.at[i].start };
@@ -187,6 +200,71 @@ static int extract(const char *path, const char *output)
 	return fclose(file) ? 5 : 0;
 }
 
+/* As write_piece(), but zeros are left to be a hole. */
+static void flat_piece(void *arg, const uint8_t *data, size_t len)
+{
+	if (data[0] || memcmp(data, data + 1, len - 1))
+		write_piece(arg, data, len);
+	else if (fseeko(arg, (off_t)len, SEEK_CUR))
+		fail("output", "cannot be written");
+}
+
+static int flat(const char *path, const char *output)
+{
+	FILE *file = create(output, "");
+	struct image image;
+	uint64_t end = 0;
+
+	open_path(&image, path);
+	for (size_t i = 0; i < image.count; i++) {
+		if (fseeko(file, (off_t)image.at[i].start, SEEK_SET))
+			fail(output, "cannot be written");
+		walk(&image, i, i, flat_piece, file);
+		end = image.at[i].start + image.at[i].len;
+	}
+	image_close(&image);
+	/* The last bytes may be a hole. */
+	if (fflush(file) || ftruncate(fileno(file), (off_t)end))
+		fail(output, "cannot be written");
+	return fclose(file) ? 5 : 0;
+}
+
+/* Where the direct map begins without KASLR. */
+#define DIRECT_MAP 0xffff888000000000ull
+
+static int tree(const char *path, const char *dir)
+{
+	FILE *iomem = create(dir, "iomem"), *kcore = create(dir, "kcore");
+	Elf64_Ehdr ehdr = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
+					 ELFDATA2LSB, EV_CURRENT },
+			    .e_type = ET_CORE,
+			    .e_phoff = sizeof(ehdr),
+			    .e_phentsize = sizeof(Elf64_Phdr) };
+	Elf64_Phdr phdr = { .p_type = PT_LOAD };
+	struct image image;
+
+	open_path(&image, path);
+	for (size_t i = 0; i < image.count; i = joined(&image, i) + 1)
+		ehdr.e_phnum++;
+	phdr.p_offset = sizeof(ehdr) + ehdr.e_phnum * sizeof(phdr);
+	write_piece(kcore, (const uint8_t *)&ehdr, sizeof(ehdr));
+	for (size_t i = 0, last; i < image.count; i = last + 1) {
+		last = joined(&image, i);
+		phdr.p_paddr = image.at[i].start;
+		phdr.p_vaddr = DIRECT_MAP + phdr.p_paddr;
+		phdr.p_memsz = image.at[last].start + image.at[last].len - phdr.p_paddr;
+		phdr.p_filesz = phdr.p_memsz;
+		write_piece(kcore, (const uint8_t *)&phdr, sizeof(phdr));
+		phdr.p_offset += phdr.p_memsz;
+		fprintf(iomem, "%08llx-%08llx : System RAM\n",
+			(unsigned long long)phdr.p_paddr,
+			(unsigned long long)(phdr.p_paddr + phdr.p_memsz - 1));
+	}
+	walk(&image, 0, image.count - 1, write_piece, kcore);
+	image_close(&image);
+	return fclose(kcore) || fclose(iomem) ? 5 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "list"))
@@ -195,7 +273,10 @@ int main(int argc, char **argv)
 		return compare(argv[2], argv[3]);
 	if (argc == 4 && !strcmp(argv[1], "extract"))
 		return extract(argv[2], argv[3]);
-	fprintf(stderr, "usage: readimage list IMAGE | compare IMAGE OTHER | "
-			"extract IMAGE OUTPUT\n");
+	if (argc == 4 && !strcmp(argv[1], "flat"))
+		return flat(argv[2], argv[3]);
+	if (argc == 4 && !strcmp(argv[1], "tree"))
+		return tree(argv[2], argv[3]);
+	fputs(usage_text, stderr);
 	return 2;
 }

@@ -8,7 +8,8 @@
 #
 # Environment: VM_TOOLS (build/tests/vm), VM_DIR (build/vm), VM_MAX_S (900), VM_READY_S (120),
 # VM_LOW_MIB (x86_64: memory below 4 GiB; the rest stands above, as on large instances),
-# VM_APPEND (added to the kernel's command line).
+# VM_CPU (x86_64: the processor, default max,la57=off), VM_APPEND (added to the kernel's
+# command line).
 #
 # After vm_run, vm_step and vm_document: $VM_STATUS is `exit N', `signal N', `timeout',
 # `error' (the agent could not do it) or `never'; $VM_OUT and $VM_ERR name the files with
@@ -52,7 +53,7 @@ vm_machine() {
 		vm_q35=q35
 		[ -z "${VM_LOW_MIB:-}" ] || vm_q35=q35,max-ram-below-4g=${VM_LOW_MIB}M
 		# LA57 only where it is the subject.
-		printf '%s\n' -M "$vm_q35" -cpu max,la57=off
+		printf '%s\n' -M "$vm_q35" -cpu "${VM_CPU:-max,la57=off}"
 		printf '%s\n' -chardev socket,id=agent,path=agent.sock,server=on,wait=off \
 			-serial file:console.log -serial chardev:agent
 		;;
