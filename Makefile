@@ -18,6 +18,7 @@ include mk/docs.mk
 include mk/tests.mk
 include mk/readers.mk
 include mk/bench.mk
+include mk/interop.mk
 
 all: $(TOOL_BINARIES)
 
@@ -25,6 +26,7 @@ help:
 	@echo 'make                  build out/fvol.img and out/documents/'
 	@echo 'make test             run every test'
 	@echo 'make bench SUITE=NAME measure against peers (tests/bench/README.md)'
+	@echo 'make interop VOLATILITY=DIR   the real Volatility 3 on our images, by hand'
 	@echo 'make demo             walk the whole path in a virtual machine'
 	@echo 'make update-kernels   renew the locked kernels, also those of the tests'
 	@echo 'make clean            remove what was built, keep downloads and libraries'
