@@ -92,7 +92,7 @@ vm() {
 	run 'vm path aarch64' 900 sh tests/vm/whole-path.sh aarch64
 	run 'vm bad input' 900 sh tests/vm/bad-input.sh
 	run 'vm sources' 900 sh tests/vm/sources.sh x86_64
-	run 'vm formats' 900 sh tests/vm/formats.sh
+	run 'vm formats' 1800 sh tests/vm/formats.sh
 	run 'vm disk' 1800 sh tests/vm/disk.sh
 	run 'vm kernels' 1800 sh tests/vm/kernels.sh
 }
