@@ -242,6 +242,8 @@ hole() {
 	VM_LOW_MIB='' MEMORY_MIB=256 LITTER_PAGES=20000
 	read_back
 	check_sources
+	# A part read from the wrong place has nothing of its litter. What a capture takes for
+	# itself comes from above 4 GiB alone, so there the bound is looser than for the whole.
 	for name in kcore bpf lime; do
 		"$VM_TOOLS/limecheck" each "$(find "$dir/back" -path "*/$name/*" -name memory.lime)" \
 			"$dir/$name.before" "$dir/$name.after" | tail -n 3 > "$dir/each"
@@ -251,7 +253,7 @@ hole() {
 			at_least "hole: $name: 0x$start: there was litter" "$(truth marked)" 1000
 			same "hole: $name: 0x$start: it is in its place" \
 				"$(awk -v m="$(truth marked)" -v k="$(truth kept)" \
-					'BEGIN { print (k >= 0.92 * m) }')" 1
+					'BEGIN { print (k >= 0.8 * m) }')" 1
 		done
 	done
 	check_refused_page
