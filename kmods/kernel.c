@@ -297,6 +297,8 @@ static int link_kbuild(int headersfd, int rootfd, struct err *err)
 		return err_set(err, ERR_FAILED, "its headers' scripts are elsewhere");
 	libfd = openat(rootfd, "usr/lib",
 		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (libfd < 0 && errno == ENOENT)
+		return err_set(err, ERR_FAILED, "its packages have no %s", want);
 	if (libfd < 0)
 		return err_sys(err, errno, "opening usr/lib");
 	rc = find_kbuild(libfd, have, err);

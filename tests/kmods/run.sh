@@ -293,6 +293,10 @@ result $rc 'a package with another hash'
 [ -z "$(find "$work/wrong" -name lime.ko)" ] && rc=0 || rc=1
 result $rc 'no module comes of them'
 
+grep -v '^kbuild ' "$one" > "$work/wrong.lock"
+expect 5 'headers without a kbuild' 'its packages have no linux-kbuild-' \
+	build_with "$work/wrong.lock" "$work/wrong"
+
 echo garbage > "$a/catalogue.json"
 setsid "$kmods" build --lock "$one" --packages "$root/build/dl" --lime "$lime" \
 	--lime-version 1.12.0 --scratch "$a.scratch" --out "$a" > "$work/out" 2>&1 &
