@@ -18,10 +18,13 @@ KERNELS=build/tests/kernels
 MEMORY_MIB=256
 # Freed, marked pages: memory that would else be zero, where anything passes for captured.
 LITTER_PAGES=20000
-# Percent. Measured: kcore and bpf 98.3 to 99.9, LiME 95.4 to 97.4, for its stream takes 8
-# to 10 MiB whatever the machine has; a writer through the page cache leaves 35 to 56.
+# Percent. Measured: kcore and bpf 98.3 to 99.9 of all pages and of the litter; a writer
+# through the page cache leaves 35 to 56. LiME's stream takes 6 to 11 MiB of free memory
+# whatever the machine has, which leaves 95.4 to 98.4 of all pages and 89.6 to 99.6 of the
+# litter here.
 LEAST=96
 LEAST_LIME=92
+LEAST_LIME_LITTER=80
 dir=$VM_DIR
 
 # Arguments: NAME ARCH KERNEL KMODS [KERNEL-OPTION...]. Boots a guest that has capture, the
@@ -122,8 +125,8 @@ truth() {
 # Arguments: NAME SOURCE GAP-BYTES. What a capture of this guest must be, whatever the
 # source; GAP-BYTES are missing.
 check_capture() {
-	name=$1 least=$LEAST
-	[ "$2" != lime ] || least=$LEAST_LIME
+	name=$1 least=$LEAST least_litter=$LEAST
+	if [ "$2" = lime ]; then least=$LEAST_LIME least_litter=$LEAST_LIME_LITTER; fi
 	evidence=$(find "$dir/back" -path "*/$name/$INSTANCE/*" -name record.json)
 	evidence=${evidence%/record.json}
 	dump=$evidence/memory.lime
@@ -144,7 +147,7 @@ check_capture() {
 	"$VM_TOOLS/limecheck" marked "$dump" "$dir/$name.before" > "$dir/truth"
 	echo "# $guest $name: $(cat "$dir/truth")"
 	at_least "$name: there was litter" "$(truth marked)" 10000
-	at_least "$name: litter that reached the dump" "$(truth percent)" "$least"
+	at_least "$name: litter that reached the dump" "$(truth percent)" "$least_litter"
 }
 
 # Arguments: none. Each source in this guest. On x86 a range ends inside a page below 1 MiB,
