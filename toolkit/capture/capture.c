@@ -295,27 +295,45 @@ static bool hash_afterwards(void)
 	return cap.pipeline.encoder == &encoder_avml && sink_can_patch(&cap.image);
 }
 
+/* A directory of evidence, on the volume or elsewhere, and not the image alone. */
+static bool has_evidence(void)
+{
+	return cap.opt->evidence || cap.store.remote;
+}
+
+static int open_log(struct err *err)
+{
+	if (!has_evidence())
+		return 0;
+	return store_open(&cap.store, &cap.log, "memory.chunks", log_arena,
+			  sizeof(log_arena), pipeline_log_bytes(&cap.pipeline), err);
+}
+
 static int open_sinks(int dirfd, struct err *err)
 {
 	static const struct sink_stream out = { write_stdout, finish_stdout, abort_stdout,
 						NULL };
-	/* lime is hashed by the pipeline as the stream it is. */
-	bool hash_file = !cap.opt->no_hash && cap.pipeline.layout != LAYOUT_LIME;
+	/* lime is hashed by the pipeline as the stream it is; the headers of an AVML file
+	 * are changed later, and it is read back. */
+	bool stream = to_stdout() || cap.store.remote;
+	bool hash_file = !cap.opt->no_hash && cap.pipeline.layout != LAYOUT_LIME &&
+			 (stream || cap.pipeline.encoder != &encoder_avml);
 
 	cap.image.fd = cap.log.fd = -1;
-	if (to_stdout())
-		return sink_open_stream(&cap.image, cap.path, &out, image_arena,
-					sizeof(image_arena), hash_file, err);
-	if (cap.pipeline.encoder == &encoder_avml)
-		hash_file = false;
-	if (open_image(dirfd, hash_file, err) < 0)
+	if (dirfd < 0) {
+		if (sink_open_stream(&cap.image,
+				     to_stdout() ? "standard output" : cap.name,
+				     to_stdout() ? &out : NULL, image_arena,
+				     sizeof(image_arena), hash_file, err) < 0)
+			return -1;
+	} else if (open_image(dirfd, hash_file, err) < 0) {
+		return -1;
+	}
+	if (store_send_too(&cap.store, &cap.image, worst_bytes(), err) < 0)
 		return -1;
 	if (!cap.image.direct)
 		fputs("capture: warning: " CAPTURE_NOT_DIRECT_WARNING "\n", stderr);
-	if (!cap.opt->evidence)
-		return 0;
-	return sink_open(&cap.log, dirfd, "memory.chunks", log_arena, sizeof(log_arena),
-			 0, false, err);
+	return open_log(err);
 }
 
 static int hash_back(int dirfd, struct err *err)
@@ -334,6 +352,7 @@ static int finish_image(int dirfd, struct err *err)
 	cap.file_bytes = sink_position(&cap.image);
 	if (sink_finish(&cap.image, cap.file_sha256, err) < 0)
 		return -1;
+	store_take_remote_err(&cap.store, &cap.image);
 	if (cap.opt->no_hash)
 		return 0;
 	if (cap.pipeline.layout == LAYOUT_LIME)
@@ -345,10 +364,12 @@ static int write_image(int dirfd, struct err *err)
 {
 	int rc;
 
-	if (open_sinks(dirfd, err) < 0)
+	if (open_sinks(dirfd, err) < 0) {
+		sink_abandon(&cap.image);
 		return -1;
+	}
 	cap.pipeline.sink = &cap.image;
-	cap.pipeline.log = cap.opt->evidence ? &cap.log : NULL;
+	cap.pipeline.log = has_evidence() ? &cap.log : NULL;
 	progress_start(&cap.progress, "capture", ranges_bytes(&cap.ranges));
 	rc = pipeline_run(&cap.pipeline, err);
 	progress_end(&cap.progress);
@@ -359,21 +380,23 @@ static int write_image(int dirfd, struct err *err)
 		sink_remove(&cap.log);
 		snprintf(cap.fallback, sizeof(cap.fallback), "%s", err->text);
 		set_format("lime");
-		if (cap.opt->evidence)
+		if (has_evidence())
 			set_evidence_name();
 		return write_image(dirfd, err);
 	}
 	if (rc == 0)
 		rc = finish_image(dirfd, err);
 	else
-		cap.file_bytes = cap.image.fd < 0 ? 0 : sink_position(&cap.image);
+		cap.file_bytes = sink_position(&cap.image);
+	if (rc < 0)
+		sink_abandon(&cap.image);
 	/* The log of a broken capture is what its image is checked by. */
-	if (cap.log.fd >= 0) {
+	if (has_evidence()) {
 		struct err log_err;
 
 		/* Of a whole one evidence_write() makes all durable at once. */
 		cap.log.deferred = rc == 0;
-		if (sink_finish(&cap.log, NULL, rc == 0 ? err : &log_err) < 0)
+		if (store_finish(&cap.store, &cap.log, rc == 0 ? err : &log_err) < 0)
 			rc = -1;
 	}
 	return rc;
@@ -460,6 +483,8 @@ static int capture_into(int dirfd, struct err *err)
 
 	cap.start_ns = clock_ns(CLOCK_REALTIME);
 	cap.booted_ns = cap.start_ns - clock_ns(CLOCK_BOOTTIME);
+	cap.store.dirfd = cap.opt->evidence ? dirfd : -1;
+	cap.store.hashing = !cap.opt->no_hash;
 	rc = write_image(dirfd, err);
 	cap.end_ns = clock_ns(CLOCK_REALTIME);
 	cap.booted_at_end_ns = cap.end_ns - clock_ns(CLOCK_BOOTTIME);
@@ -469,7 +494,7 @@ static int capture_into(int dirfd, struct err *err)
 		fputs("capture: warning: " CAPTURE_FIVE_LEVEL_WARNING "\n", stderr);
 	if (rc == 0)
 		print_gaps();
-	if (!cap.opt->evidence)
+	if (!has_evidence())
 		return rc;
 	/* What went wrong first is what is reported. */
 	if (rc < 0) {

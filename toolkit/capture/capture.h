@@ -13,6 +13,7 @@
 #include "toolkit/lib/preflight.h"
 #include "toolkit/lib/progress.h"
 #include "toolkit/lib/sink.h"
+#include "toolkit/lib/store.h"
 
 /* What is said on standard error and in the record. */
 #define CAPTURE_FIVE_LEVEL_WARNING                                                       \
@@ -30,6 +31,7 @@ struct capture {
 	bool asked_second, has_second;
 	struct pipeline pipeline;
 	struct progress progress;
+	struct store store; /* of the evidence */
 	struct sink image, log;
 	const char *format; /* as written: avml may have become lime */
 	char name[NAME_MAX];
@@ -37,6 +39,7 @@ struct capture {
 	uint8_t file_sha256[SHA256_LEN];
 	uint64_t file_bytes;
 	uint8_t custody_head[SHA256_LEN];
+	int custody_fd;
 	bool has_custody; /* custody_head is set */
 	int64_t start_ns, end_ns;
 	/* Wall clock less time since boot, at start and end: they part when it is set. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
@@ -112,8 +113,7 @@ static void describe_tool(const struct capture *cap, struct json *doc,
 	json_add_u64(doc, tool, "workers", cap->opt->workers);
 }
 
-static int write_record(const struct capture *cap, int dirfd, int symbolsfd,
-			const struct err *failure, struct err *err)
+static int write_record(struct capture *cap, const struct err *failure, struct err *err)
 {
 	struct json *doc = json_new();
 	struct json_node *root;
@@ -136,68 +136,46 @@ static int write_record(const struct capture *cap, int dirfd, int symbolsfd,
 	describe_tool(cap, doc, root);
 	record_kernel(doc, root, cap->env.proc_dirfd, cap->env.sys_dirfd);
 	record_preflight(doc, root, &cap->preflight);
-	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, symbolsfd,
+	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, &cap->store,
 			  cap->pipeline.map, cap->pipeline.map_bytes, doc,
 			  json_add_array(doc, root, "symbols_missing"), err) < 0)
 		goto out;
 	text = json_text(doc, true, &len, err);
 	if (text)
-		rc = sink_write_file(dirfd, "record.json", text, len, true, err);
+		rc = store_put(&cap->store, "record.json", text, len, err);
 out:
 	free(text);
 	json_free(doc);
 	return rc;
 }
 
-static int add_sum(const struct capture *cap, int dirfd, const char *name,
-		   const uint8_t *known, struct sink *sums, struct err *err)
+/* The image first, then the rest as it was written. */
+static int write_sums(struct capture *cap, uint8_t digest[SHA256_LEN], struct err *err)
 {
 	static char line[SUMS_LINE_MAX];
-	uint8_t digest[SHA256_LEN];
-	int fd, rc = 0;
-
-	if (known) {
-		memcpy(digest, known, sizeof(digest));
-	} else {
-		if (faccessat(dirfd, name, F_OK, 0) < 0)
-			return 0;
-		fd = io_open_direct(dirfd, name, false, err);
-		rc = fd < 0 ? -1 : hash_fd(cap, fd, digest, err);
-		io_close(&fd);
-	}
-	if (rc < 0)
-		return err_prefix(err, "%s", name);
-	return sink_put(sums, line, sums_format(digest, name, line), err);
-}
-
-static int write_sums(const struct capture *cap, int dirfd, uint8_t digest[SHA256_LEN],
-		      struct err *err)
-{
-	static const char *const names[] = {
-		"memory.chunks",   "record.json",      "symbols/btf",
-		"symbols/cmdline", "symbols/config",   "symbols/config.gz",
-		"symbols/iomem",   "symbols/kallsyms", "symbols/module-build-ids",
-		"symbols/modules", "symbols/version",  "symbols/vmcoreinfo"
-	};
+	struct store *store = &cap->store;
 	struct sink sums;
 	int rc;
 
-	if (sink_open(&sums, dirfd, "SHA256SUMS", sums_arena, sizeof(sums_arena), 0, true,
-		      err) < 0)
+	if (store_open(store, &sums, "SHA256SUMS", sums_arena, sizeof(sums_arena),
+		       STORE_FILES_MAX * sizeof(line), err) < 0)
 		return -1;
-	sums.deferred = true;
-	rc = add_sum(cap, dirfd, cap->name, cap->file_sha256, &sums, err);
-	for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
-		rc = add_sum(cap, dirfd, names[i], NULL, &sums, err);
+	rc = sink_put(&sums, line, sums_format(cap->file_sha256, cap->name, line), err);
+	for (size_t i = 0; rc == 0 && i < store->count; i++)
+		rc = sink_put(
+			&sums, line,
+			sums_format(store->files[i].sha256, store->files[i].name, line),
+			err);
 	if (rc == 0)
-		rc = sink_finish(&sums, digest, err);
+		rc = store_finish(store, &sums, err);
+	if (rc == 0)
+		memcpy(digest, store->files[store->count - 1].sha256, SHA256_LEN);
 	sink_abandon(&sums);
 	return rc;
 }
 
-static int add_custody(struct capture *cap, int dirfd, const char *action,
-		       const char *file, const uint8_t *digest, const char *note,
-		       struct err *err)
+static int add_custody(struct capture *cap, const char *action, const char *file,
+		       const uint8_t *digest, const char *note, struct err *err)
 {
 	struct custody_event event = { .tool = "capture",
 				       .instance = cap->opt->instance,
@@ -206,68 +184,90 @@ static int add_custody(struct capture *cap, int dirfd, const char *action,
 				       .sha256 = digest,
 				       .note = note };
 
-	if (custody_append(dirfd, CUSTODY_NAME, &event, cap->custody_head, err) < 0)
+	if (custody_append_fd(cap->custody_fd, CUSTODY_NAME, &event, cap->custody_head,
+			      err) < 0)
 		return -1;
 	cap->has_custody = true;
 	return 0;
 }
 
 /* Two lines: the image, and the list that holds everything else. */
-static int enter_custody(struct capture *cap, int dirfd, const uint8_t *sums_sha256,
-			 struct err *err)
+static int enter_custody(struct capture *cap, const uint8_t *sums_sha256, struct err *err)
 {
 	char note[96] = "";
 
 	if (cap->pipeline.gaps.bytes)
 		snprintf(note, sizeof(note), "%llu bytes could not be read",
 			 (unsigned long long)cap->pipeline.gaps.bytes);
-	if (add_custody(cap, dirfd, "captured", cap->name,
+	if (add_custody(cap, "captured", cap->name,
 			cap->opt->no_hash ? NULL : cap->file_sha256, note, err) < 0)
 		return -1;
 	if (!sums_sha256)
 		return 0;
-	return add_custody(cap, dirfd, "hashed", "SHA256SUMS", sums_sha256, NULL, err);
+	return add_custody(cap, "hashed", "SHA256SUMS", sums_sha256, NULL, err);
 }
 
-static int enter_failure(struct capture *cap, int dirfd, const struct err *failure,
-			 struct err *err)
+static int enter_failure(struct capture *cap, const struct err *failure, struct err *err)
 {
 	char name[sizeof(cap->name) + sizeof(".partial")];
 
 	snprintf(name, sizeof(name), "%s.partial", cap->name);
-	return add_custody(cap, dirfd, "failed", name, NULL, failure->text, err);
+	return add_custody(cap, "failed", name, NULL, failure->text, err);
 }
 
-static int write_lists(struct capture *cap, int dirfd, const struct err *failure,
-		       struct err *err)
+static int write_lists(struct capture *cap, const struct err *failure, struct err *err)
 {
 	uint8_t digest[SHA256_LEN];
 
 	if (failure)
-		return enter_failure(cap, dirfd, failure, err);
+		return enter_failure(cap, failure, err);
 	if (cap->opt->no_hash)
-		return enter_custody(cap, dirfd, NULL, err);
-	if (write_sums(cap, dirfd, digest, err) < 0)
+		return enter_custody(cap, NULL, err);
+	if (write_sums(cap, digest, err) < 0)
 		return -1;
-	return enter_custody(cap, dirfd, digest, err);
+	return enter_custody(cap, digest, err);
+}
+
+/* The log so far, beside the rest: what is added on the volume later stays there. */
+static int send_custody(struct capture *cap, struct err *err)
+{
+	unsigned char *text = cap->pipeline.map;
+	ssize_t n;
+
+	if (!store_has_remote(&cap->store))
+		return 0;
+	n = io_pread(cap->custody_fd, text, cap->pipeline.map_bytes, 0);
+	if (n < 0)
+		return err_sys(err, errno, "reading " CUSTODY_NAME);
+	return store_send_only(&cap->store, CUSTODY_NAME, text, (size_t)n, err);
+}
+
+/* Without a directory the log is a file in memory. */
+static int open_custody(struct capture *cap, int dirfd, struct err *err)
+{
+	if (dirfd >= 0)
+		cap->custody_fd = custody_open(dirfd, CUSTODY_NAME, err);
+	else if ((cap->custody_fd = memfd_create(CUSTODY_NAME, MFD_CLOEXEC)) < 0)
+		err_sys(err, errno, "making " CUSTODY_NAME);
+	return cap->custody_fd < 0 ? -1 : 0;
 }
 
 int evidence_write(struct capture *cap, int dirfd, const struct err *failure,
 		   struct err *err)
 {
-	int symbolsfd = -1, rc = -1;
+	int rc;
 
-	if (io_mkdir(dirfd, "symbols", 0700, err) < 0)
+	if ((dirfd >= 0 && io_mkdir(dirfd, BUNDLE_DIR, 0700, err) < 0) ||
+	    open_custody(cap, dirfd, err) < 0)
 		return -1;
-	symbolsfd =
-		openat(dirfd, "symbols", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (symbolsfd < 0)
-		return err_sys(err, errno, "opening symbols");
-	if (write_record(cap, dirfd, symbolsfd, failure, err) == 0)
-		rc = write_lists(cap, dirfd, failure, err);
+	rc = write_record(cap, failure, err);
+	if (rc == 0)
+		rc = write_lists(cap, failure, err);
 	/* All the small files at once: each commit of the journal costs memory. */
-	if (rc == 0 && syncfs(dirfd) < 0)
+	if (rc == 0 && dirfd >= 0 && syncfs(dirfd) < 0)
 		rc = err_sys(err, errno, "making the evidence durable");
-	io_close(&symbolsfd);
+	if (rc == 0)
+		rc = send_custody(cap, err);
+	io_close(&cap->custody_fd);
 	return rc;
 }

@@ -11,7 +11,6 @@
 #include "toolkit/lib/elfnote.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"
-#include "toolkit/lib/sink.h"
 
 /* No single file of the bundle is larger; what is would not be what we take it for. */
 #define BUNDLE_FILE_MAX (256u << 20)
@@ -20,7 +19,7 @@
 
 /* What the parts of one bundle share. */
 struct bundle {
-	int to_dirfd;
+	struct store *store;
 	struct json *doc;
 	struct json_node *missing;
 	unsigned char *buf;   /* BUNDLE_READ bytes */
@@ -82,11 +81,11 @@ static void add_missing(const struct bundle *bundle, const char *name, const cha
 static int open_file(const struct bundle *bundle, const char *name, struct sink *sink,
 		     struct err *err)
 {
-	if (sink_open(sink, bundle->to_dirfd, name, bundle->arena, bundle->arena_bytes, 0,
-		      false, err) < 0)
-		return -1;
-	sink->deferred = true;
-	return 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), BUNDLE_DIR "/%s", name);
+	return store_open(bundle->store, sink, path, bundle->arena, bundle->arena_bytes,
+			  BUNDLE_FILE_MAX, err);
 }
 
 /* Copies what fd gives into sink. Returns 1 done, 0 the source failed (errno), -1 error.
@@ -138,7 +137,7 @@ static int copy_file(const struct bundle *bundle, int from_dirfd, const char *pa
 		add_missing(bundle, name, strerror(errno));
 	io_close(&fd);
 	if (rc > 0)
-		return sink_finish(&sink, NULL, err);
+		return store_finish(bundle->store, &sink, err);
 	sink_remove(&sink);
 	return rc;
 }
@@ -186,7 +185,7 @@ static int write_build_ids(const struct bundle *bundle, int sys_dirfd, struct er
 			rc = put_module(dirfd(dir), entry->d_name, &sink, err);
 	closedir(dir);
 	if (rc == 0)
-		rc = sink_finish(&sink, NULL, err);
+		rc = store_finish(bundle->store, &sink, err);
 	sink_abandon(&sink);
 	return rc;
 }
@@ -204,12 +203,12 @@ static int copy_config(const struct bundle *bundle, int proc_dirfd, struct err *
 	return copy_file(bundle, AT_FDCWD, path, "config", err);
 }
 
-int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, unsigned char *arena,
-		  size_t arena_bytes, struct json *doc, struct json_node *missing,
-		  struct err *err)
+int record_bundle(int proc_dirfd, int sys_dirfd, struct store *store,
+		  unsigned char *arena, size_t arena_bytes, struct json *doc,
+		  struct json_node *missing, struct err *err)
 {
 	static char text[VMCOREINFO_MAX];
-	const struct bundle bundle = { .to_dirfd = symbols_dirfd,
+	const struct bundle bundle = { .store = store,
 				       .doc = doc,
 				       .missing = missing,
 				       .buf = arena,
@@ -231,7 +230,7 @@ int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, unsigned cha
 
 	if (!len)
 		add_missing(&bundle, "vmcoreinfo", "kcore has no such note");
-	else if (sink_write_file(symbols_dirfd, "vmcoreinfo", text, len, true, err) < 0)
+	else if (store_put(store, BUNDLE_DIR "/vmcoreinfo", text, len, err) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (copy_file(&bundle, files[i].dirfd, files[i].path, files[i].name,

@@ -202,18 +202,22 @@ static int append(int fd, const char *name, struct custody_line *line,
 	return 0;
 }
 
-int custody_append(int dirfd, const char *name, const struct custody_event *event,
-		   uint8_t head[SHA256_LEN], struct err *err)
+int custody_open(int dirfd, const char *name, struct err *err)
 {
-	struct custody_line line = { .uid = (uint32_t)geteuid(),
-				     .has_sha256 = event->sha256 != NULL };
-	int rc = -1;
 	int fd = openat(dirfd, name,
 			O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
 			0600);
 
-	if (fd < 0)
-		return err_sys(err, errno, "opening %s", name);
+	return fd < 0 ? err_sys(err, errno, "opening %s", name) : fd;
+}
+
+int custody_append_fd(int fd, const char *name, const struct custody_event *event,
+		      uint8_t head[SHA256_LEN], struct err *err)
+{
+	struct custody_line line = { .uid = (uint32_t)geteuid(),
+				     .has_sha256 = event->sha256 != NULL };
+	int rc = -1;
+
 	set_time(line.time);
 	copy_note(line.note, event->note ? event->note : "");
 	if (event->sha256)
@@ -228,12 +232,20 @@ int custody_append(int dirfd, const char *name, const struct custody_event *even
 			err_sys(err, errno, "locking it");
 		else
 			rc = append(fd, name, &line, head, err);
+		flock(fd, LOCK_UN);
 	}
-	if (close(fd) < 0 && rc == 0)
-		rc = err_sys(err, errno, "closing it");
-	if (rc < 0)
-		return err_prefix(err, "%s", name);
-	return io_sync_dir(dirfd, err);
+	return rc < 0 ? err_prefix(err, "%s", name) : 0;
+}
+
+int custody_append(int dirfd, const char *name, const struct custody_event *event,
+		   uint8_t head[SHA256_LEN], struct err *err)
+{
+	int fd = custody_open(dirfd, name, err);
+	int rc = fd < 0 ? -1 : custody_append_fd(fd, name, event, head, err);
+
+	if (fd >= 0 && close(fd) < 0 && rc == 0)
+		rc = err_sys(err, errno, "closing %s", name);
+	return rc < 0 ? -1 : io_sync_dir(dirfd, err);
 }
 
 /* A log that streams by. */

@@ -91,6 +91,11 @@ struct custody_event {
 int custody_append(int dirfd, const char *name, const struct custody_event *event,
 		   uint8_t head[SHA256_LEN], struct err *err);
 
+/* The same in two steps, for a log that is open for several lines, or is in memory. */
+int custody_open(int dirfd, const char *name, struct err *err);
+int custody_append_fd(int fd, const char *name, const struct custody_event *event,
+		      uint8_t head[SHA256_LEN], struct err *err);
+
 struct custody_summary {
 	uint64_t lines;		   /* whole ones, those that record torn ones included */
 	uint64_t torn;		   /* lines that record torn ones */

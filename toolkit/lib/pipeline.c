@@ -459,6 +459,13 @@ void pipeline_arena_release(struct pipeline *p)
 	p->map = NULL;
 }
 
+uint64_t pipeline_log_bytes(const struct pipeline *p)
+{
+	uint64_t chunks = ranges_bytes(p->ranges) / p->chunk_bytes + p->ranges->count;
+
+	return chunks * PIPELINE_LOG_LINE;
+}
+
 /* Cuts the arena into slots and the workers' scratch. */
 static void lay_out(struct engine *e)
 {

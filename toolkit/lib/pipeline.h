@@ -97,6 +97,9 @@ struct pipeline {
 int pipeline_arena_take(struct pipeline *pipeline, struct err *err);
 void pipeline_arena_release(struct pipeline *pipeline);
 
+/* The most that the log can become; after pipeline_arena_take(). */
+uint64_t pipeline_log_bytes(const struct pipeline *pipeline);
+
 /*
  * Writes the image. On failure what was written is made a valid, shorter image where
  * that is possible (->truncated; it keeps the name NAME.partial) and -1 is returned:

@@ -13,6 +13,7 @@
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/pipeline.h"
 #include "toolkit/lib/preflight.h"
+#include "toolkit/lib/store.h"
 
 /* Long enough for the note of every kernel so far (4 KiB). */
 #define VMCOREINFO_MAX 8192
@@ -24,17 +25,18 @@
 size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX]);
 
 /*
- * Copies into the directory symbols_dirfd what tells kernel types and addresses:
- * VMCOREINFO, BTF, kallsyms, version, iomem, cmdline, modules with their build ids, the
- * kernel's configuration. What is missing or not readable is entered in `missing` (an
- * array of the record) with the reason; only a write error fails. The bytes pass through
- * arena, which is aligned to IO_BLOCK and has BUNDLE_ARENA_MIN at least. Nothing is
- * durable before the caller's syncfs().
+ * Copies into the store's directory BUNDLE_DIR, which is there, what tells kernel types
+ * and addresses: VMCOREINFO, BTF, kallsyms, version, iomem, cmdline, modules with their
+ * build ids, the kernel's configuration. What is missing or not readable is entered in
+ * `missing` (an array of the record) with the reason; only a write error fails. The bytes
+ * pass through arena, which is aligned to IO_BLOCK and has BUNDLE_ARENA_MIN at least.
+ * Nothing is durable before the caller's syncfs().
  */
 #define BUNDLE_ARENA_MIN (8 * 4096)
-int record_bundle(int proc_dirfd, int sys_dirfd, int symbols_dirfd, unsigned char *arena,
-		  size_t arena_bytes, struct json *doc, struct json_node *missing,
-		  struct err *err);
+#define BUNDLE_DIR "symbols"
+int record_bundle(int proc_dirfd, int sys_dirfd, struct store *store,
+		  unsigned char *arena, size_t arena_bytes, struct json *doc,
+		  struct json_node *missing, struct err *err);
 
 /* Members of `in`: release, version, build id, KASLR shift, 5-level paging, page size. */
 void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd);

@@ -84,6 +84,7 @@ int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *are
 	}
 	if (sink->fd < 0)
 		return err_sys(err, errno, "creating %s", partial);
+	sink->has_file = true;
 	if (hashing)
 		sha256_init(&sink->hash);
 	if (reserve(sink, reserve_bytes, err) == 0)
@@ -97,8 +98,7 @@ int sink_open_stream(struct sink *sink, const char *name,
 		     const struct sink_stream *stream, unsigned char *arena,
 		     size_t arena_bytes, bool hashing, struct err *err)
 {
-	*sink = (struct sink){ .stream = *stream,
-			       .dirfd = -1,
+	*sink = (struct sink){ .dirfd = -1,
 			       .fd = -1,
 			       .arena = arena,
 			       .arena_bytes = arena_bytes,
@@ -107,19 +107,58 @@ int sink_open_stream(struct sink *sink, const char *name,
 	if (strlen(name) >= sizeof(sink->name))
 		return err_set(err, ERR_USAGE, "%s: name too long", name);
 	strcpy(sink->name, name);
+	if (stream)
+		sink_mirror(sink, stream);
 	if (hashing)
 		sha256_init(&sink->hash);
 	return 0;
 }
 
-static bool is_stream(const struct sink *sink)
+void sink_mirror(struct sink *sink, const struct sink_stream *stream)
 {
-	return sink->stream.write;
+	sink->stream = *stream;
+	sink->has_stream = true;
 }
 
 bool sink_can_patch(const struct sink *sink)
 {
-	return !is_stream(sink);
+	return sink->has_file && !sink->has_stream;
+}
+
+/* Once: a stream that was finished, or given up, is left alone. */
+static void abort_stream(struct sink *sink)
+{
+	if (sink->has_stream)
+		sink->stream.abort(sink->stream.arg);
+	sink->has_stream = false;
+}
+
+/* What became of a call of the stream. The failure of one beside a file is only kept. */
+static int stream_result(struct sink *sink, int rc, const struct err *refused,
+			 struct err *err)
+{
+	if (rc == 0)
+		return 0;
+	if (!sink->has_file) {
+		*err = *refused;
+		return err_prefix(err, "%s", sink->name);
+	}
+	sink->mirror_failed = true;
+	sink->mirror_err = *refused;
+	err_prefix(&sink->mirror_err, "%s", sink->name);
+	abort_stream(sink);
+	return 0;
+}
+
+static int stream_write(struct sink *sink, const void *data, size_t len, struct err *err)
+{
+	struct err refused = { 0 };
+
+	if (!sink->has_stream || !len)
+		return 0;
+	return stream_result(sink,
+			     sink->stream.write(sink->stream.arg, data, len, &refused),
+			     &refused, err);
 }
 
 int sink_reserve_ranges(struct sink *sink, const struct ranges *ranges, struct err *err)
@@ -161,10 +200,9 @@ uint64_t sink_position(const struct sink *sink)
 /* Writes whole blocks at the end of what is flushed. */
 static int write_blocks(struct sink *sink, const void *data, size_t len, struct err *err)
 {
-	if (is_stream(sink)) {
-		if (sink->stream.write(sink->stream.arg, data, len, err) < 0)
-			return err_prefix(err, "%s", sink->name);
-	} else if (io_pwrite(sink->fd, data, len, sink->written_bytes) < 0)
+	if (stream_write(sink, data, len, err) < 0)
+		return -1;
+	if (sink->has_file && io_pwrite(sink->fd, data, len, sink->written_bytes) < 0)
 		return err_sys(err, errno, "writing %s at byte %llu", sink->name,
 			       (unsigned long long)sink->written_bytes);
 	sink->written_bytes += len;
@@ -253,13 +291,10 @@ int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err)
 		return -1;
 	len_bytes -= to_block;
 	whole = len_bytes / IO_BLOCK * IO_BLOCK;
-	if (is_stream(sink)) {
-		for (uint64_t n = 0; n < whole; n += IO_BLOCK)
-			if (write_blocks(sink, zeros, IO_BLOCK, err) < 0)
-				return -1;
-	} else {
-		sink->written_bytes += whole;
-	}
+	for (uint64_t n = 0; sink->has_stream && n < whole; n += IO_BLOCK)
+		if (stream_write(sink, zeros, IO_BLOCK, err) < 0)
+			return -1;
+	sink->written_bytes += whole;
 	return put_copied(sink, zeros, (size_t)(len_bytes - whole), err);
 }
 
@@ -294,7 +329,7 @@ int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_byt
 	const unsigned char *from = data;
 	size_t on_disk = 0;
 
-	if (is_stream(sink) || sink->hashing || off > sink_position(sink) ||
+	if (!sink_can_patch(sink) || sink->hashing || off > sink_position(sink) ||
 	    len_bytes > sink_position(sink) - off)
 		return err_set(err, ERR_FAILED, "%s: no such bytes to change",
 			       sink->name);
@@ -312,7 +347,7 @@ int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_byt
 
 int sink_sync(struct sink *sink, struct err *err)
 {
-	if (!is_stream(sink) && fdatasync(sink->fd) < 0)
+	if (sink->has_file && fdatasync(sink->fd) < 0)
 		return err_sys(err, errno, "making %s durable", sink->name);
 	return 0;
 }
@@ -339,16 +374,15 @@ static int write_rest(struct sink *sink, struct err *err)
 
 static int finish_stream(struct sink *sink, struct err *err)
 {
-	struct sink_stream stream = sink->stream;
+	struct err refused = { 0 };
+	int rc;
 
-	if (sink->fill_bytes &&
-	    write_blocks(sink, sink->arena, sink->fill_bytes, err) < 0)
-		return -1;
-	sink->fill_bytes = 0;
-	sink->stream.finish = NULL;
-	if (stream.finish(stream.arg, err) < 0)
-		return err_prefix(err, "%s", sink->name);
-	return 0;
+	if (!sink->has_stream)
+		return 0;
+	rc = sink->stream.finish(sink->stream.arg, &refused);
+	if (rc == 0)
+		sink->has_stream = false;
+	return stream_result(sink, rc, &refused, err);
 }
 
 static int finish_file(struct sink *sink, struct err *err)
@@ -370,7 +404,12 @@ static int finish_file(struct sink *sink, struct err *err)
 
 int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err)
 {
-	if ((is_stream(sink) ? finish_stream(sink, err) : finish_file(sink, err)) < 0)
+	if (flush(sink, err) < 0 ||
+	    stream_write(sink, sink->arena, sink->fill_bytes, err) < 0)
+		return -1;
+	/* The file first: it must not wait for a network. */
+	if ((sink->has_file && finish_file(sink, err) < 0) ||
+	    finish_stream(sink, err) < 0)
 		return -1;
 	if (sink->hashing && digest)
 		sha256_final(&sink->hash, digest);
@@ -379,7 +418,7 @@ int sink_finish(struct sink *sink, uint8_t digest[SHA256_LEN], struct err *err)
 
 int sink_truncate(struct sink *sink, uint64_t len_bytes, struct err *err)
 {
-	if (is_stream(sink))
+	if (!sink->has_file)
 		return err_set(err, ERR_FAILED, "%s cannot be cut", sink->name);
 	if (len_bytes > sink->written_bytes) {
 		if (len_bytes > sink_position(sink))
@@ -392,14 +431,6 @@ int sink_truncate(struct sink *sink, uint64_t len_bytes, struct err *err)
 	sink->written_bytes = len_bytes;
 	sink->fill_bytes = 0;
 	return 0;
-}
-
-/* Once: a stream that was finished, or given up, is left alone. */
-static void abort_stream(struct sink *sink)
-{
-	if (is_stream(sink) && sink->stream.finish)
-		sink->stream.abort(sink->stream.arg);
-	sink->stream.finish = NULL;
 }
 
 void sink_abandon(struct sink *sink)

@@ -19,16 +19,20 @@
 /* Where a stream's bytes go. Each call returns 0, or -1 with err filled. */
 struct sink_stream {
 	int (*write)(void *arg, const void *data, size_t len_bytes, struct err *err);
-	/* All was written: make it whole, durable, visible. Called once. */
+	/* All was written: make it whole, durable, visible. The last call when it returns
+	 * 0. */
 	int (*finish)(void *arg, struct err *err);
-	/* It will not be whole: leave nothing that looks so. Instead of finish. */
+	/* It will not be whole: leave nothing that looks so. The last call. */
 	void (*abort)(void *arg);
 	void *arg;
 };
 
 struct sink {
-	struct sink_stream stream; /* of a stream, whose dirfd and fd are -1 */
-	int dirfd;		   /* borrowed */
+	struct sink_stream stream; /* where a stream goes, or a file, too */
+	bool has_file, has_stream;
+	bool mirror_failed; /* the stream that a file went to, too, did; and why */
+	struct err mirror_err;
+	int dirfd; /* borrowed */
 	int fd;
 	char name[NAME_MAX + 1];
 	unsigned char *arena; /* borrowed, aligned to IO_BLOCK */
@@ -50,12 +54,21 @@ struct sink {
 int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *arena,
 	      size_t arena_bytes, uint64_t reserve_bytes, bool hashing, struct err *err);
 
-/* Begins a stream; name is for errors. sink_patch() and sink_truncate() will fail. */
+/*
+ * Begins a stream; name is for errors. stream may be NULL when sink_mirror() follows.
+ * sink_patch() and sink_truncate() will fail.
+ */
 int sink_open_stream(struct sink *sink, const char *name,
 		     const struct sink_stream *stream, unsigned char *arena,
 		     size_t arena_bytes, bool hashing, struct err *err);
 
-/* Can the sink go back? Streams cannot. */
+/*
+ * Before the first byte: everything goes into the stream, too. When that fails, a file is
+ * finished without it: look at ->mirror_failed after sink_finish().
+ */
+void sink_mirror(struct sink *sink, const struct sink_stream *stream);
+
+/* Can the sink go back? Streams cannot, nor can a file that goes into one. */
 bool sink_can_patch(const struct sink *sink);
 /*
  * Reserves, in a sink that nothing was put into, the blocks of a file that holds each
