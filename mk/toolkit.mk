@@ -11,7 +11,10 @@ LIBS_grow := yyjson
 
 LIB_SRC := $(wildcard toolkit/lib/*.c)
 
-lib_stamps = $(foreach dep,mbedtls yyjson zstd,$(call dep_stamp,$(1),$(dep)))
+# What http.c needs: LIBS_NAME := $(HTTP_LIBS) …
+HTTP_LIBS := curl mbedtls mbedx509 mbedcrypto
+
+lib_stamps = $(foreach dep,mbedtls curl yyjson zstd,$(call dep_stamp,$(1),$(dep)))
 
 # $(1) architecture
 define arch_rules

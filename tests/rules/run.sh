@@ -36,7 +36,9 @@ while read -r header room; do
 	grep -rlE "#include <$header" toolkit kmods image --include='*.[ch]' |
 		grep -vx "$room" >> $out || :
 done <<-EOF
-	mbedtls/ toolkit/lib/crypto_mbedtls.c
+	mbedtls/(asn1|bignum|ec|hmac|md|oid|pem|pk|sha) toolkit/lib/crypto_mbedtls.c
+	(mbedtls/(ssl|x509)|psa/) toolkit/lib/tls.c
+	curl/ toolkit/lib/http.c
 	yyjson toolkit/lib/json.c
 	zstd toolkit/lib/encoder_zst.c
 	archive kmods/unpack.c
