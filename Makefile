@@ -16,6 +16,7 @@ include mk/kmods.mk
 include mk/image.mk
 include mk/docs.mk
 include mk/tests.mk
+include mk/http.mk
 include mk/readers.mk
 include mk/bench.mk
 include mk/interop.mk

@@ -13,6 +13,12 @@ $(BENCH_OUT)/$(1)/%: tests/bench/%.c mk/config.mk mk/bench.mk $(TOOLCHAIN_$(1))
 endef
 $(foreach arch,$(ARCHES),$(eval $(call bench_rule,$(arch))))
 
+# What tests/bench/tls.sh measures.
+$(BENCH_OUT)/x86_64/tls: build/release/x86_64/obj/tests/bench/tls.o build/release/x86_64/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_x86_64) $(LDFLAGS_COMMON) -o $@ $^ -Lbuild/deps/x86_64/lib $(HTTP_LIBS:%=-l%)
+bench-programs: $(BENCH_OUT)/x86_64/tls
+
 bench-programs: $(foreach arch,$(ARCHES),$(BENCH_PROGRAMS:%=$(BENCH_OUT)/$(arch)/%))
 .PHONY: bench-programs
 

@@ -8,7 +8,13 @@ IMAGE := build/release/x86_64/bin/image
 # One file includes libext2fs.
 build/release/x86_64/obj/image/ext4.o: $(call dep_stamp,x86_64,e2fsprogs)
 
-IMAGE_SOURCES := image/README.txt image/volume.plan $(wildcard mount-scripts/*.sh)
+CA_BUNDLE := build/ca/ca.pem
+$(CA_BUNDLE): deps/ca-bundle.sh deps/sources.list | build/stamps/packages-build
+	@echo "  CA      $@"
+	@sh deps/ca-bundle.sh $@
+	@touch $@
+
+IMAGE_SOURCES := image/README.txt image/volume.plan $(CA_BUNDLE) $(wildcard mount-scripts/*.sh)
 # Licences come with the libraries that a stamp stands for.
 IMAGE_STAMPS := $(foreach arch,$(ARCHES),$(foreach dep,$(DEPS_$(arch)),\
 	$(call dep_stamp,$(arch),$(dep))))

@@ -73,6 +73,7 @@ fuzz() {
 # The suites, in the order in which a failure is cheapest to see.
 build() { run build 300 sh tests/build/run.sh; }
 rules() { run rules 300 sh tests/rules/run.sh; }
+http() { run http 600 sh tests/http/run.sh; }
 cli() { run cli 300 sh tests/cli/run.sh; }
 binaries() { run binaries 120 sh tests/binaries/run.sh; }
 documents() { run documents 300 sh tests/ssm-docs/run.sh; }
@@ -98,10 +99,10 @@ vm() {
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
-[ $# -gt 0 ] || set -- build rules unit fuzz cli binaries documents scripts kmods image vm reproducible
+[ $# -gt 0 ] || set -- build rules unit fuzz http cli binaries documents scripts kmods image vm reproducible
 for suite; do
 	case $suite in
-	build | rules | unit | fuzz | cli | binaries | documents | scripts | kmods | image | vm | \
+	build | rules | unit | fuzz | http | cli | binaries | documents | scripts | kmods | image | vm | \
 		reproducible) "$suite" ;;
 	*)
 		echo "run: unknown suite $suite" >&2

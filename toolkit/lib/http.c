@@ -336,6 +336,7 @@ static void set_client(struct call *call)
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
@@ -441,6 +442,10 @@ static void classify(struct call *call, CURLcode rc)
 			tls_code(http));
 		break;
 	case CURLE_RECV_ERROR:
+		if (strstr(http->error, "chunk")) {
+			stop(call, HTTP_PROTOCOL, "the server's chunks are not HTTP's");
+			break;
+		}
 		/* 1 is an error of the socket, 0 its end without the peer's farewell. */
 		if (tls_code(http) > 1) {
 			call->answer.class = HTTP_TLS;
@@ -507,6 +512,9 @@ int http_perform(struct http *http, const struct http_request *request,
 	/* A callback that ended it has said why; too long a body is no failure. */
 	if (rc != CURLE_OK && call.answer.class == HTTP_NONE && !response->truncated)
 		classify(&call, rc);
+	else if (rc == CURLE_OK && call.answer.in_headers)
+		stop(&call, HTTP_RESET,
+		     "the server closed the connection within its headers");
 	else if (rc == CURLE_OK && response->status < 200)
 		stop(&call, HTTP_PROTOCOL, "the server gave no final answer");
 	/* The pointers in the options are this call's. */

@@ -26,6 +26,17 @@ static int keep_header(struct http_answer *answer, const char *line, size_t len)
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
 		end--;
 	value_len = (size_t)(end - value);
+	/* libcurl believes the last one; whoever stands between may believe the first. */
+	if (name_len == 14 && strncasecmp(line, "Content-Length", 14) == 0) {
+		if (value_len == 0 || value_len >= sizeof(answer->length) ||
+		    (answer->length[0] &&
+		     (strlen(answer->length) != value_len ||
+		      memcmp(answer->length, value, value_len) != 0)))
+			return http_answer_stop(answer, HTTP_PROTOCOL,
+						"the answer has two lengths");
+		memcpy(answer->length, value, value_len);
+		answer->length[value_len] = '\0';
+	}
 	for (size_t i = 0; i < answer->response->n_wanted; i++) {
 		struct http_wanted *wanted = &answer->response->wanted[i];
 
@@ -80,6 +91,7 @@ static int take_line(struct http_answer *answer, const char *line, size_t len)
 		response->status = status;
 		answer->in_headers = true;
 		forget_headers(response);
+		answer->length[0] = '\0';
 		if (status >= 200)
 			response->early = response->sent_bytes < answer->request_bytes;
 		return 0;

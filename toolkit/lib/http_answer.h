@@ -19,6 +19,7 @@ struct http_answer {
 	enum http_class class;
 	uint64_t bytes; /* received, headers and body */
 	size_t header_bytes;
+	char length[24]; /* Content-Length as it was said, or empty */
 	bool in_headers; /* of one response: trailers come after it */
 };
 
