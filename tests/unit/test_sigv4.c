@@ -99,10 +99,10 @@ static void parse_request(struct parsed *out, char *text)
 			end += strcspn(end, "\n");
 			end += *end == '\n';
 		} while (*end == ' ');
-		out->headers[out->request.n_headers++] =
-			(struct sigv4_pair){ strndup(at, (size_t)(colon - at)),
-					     strndup(colon + 1,
-						     (size_t)(end - colon - 1)) };
+		out->headers[out->request.n_headers++] = (struct sigv4_pair){
+			keep(strndup(at, (size_t)(colon - at))),
+			keep(strndup(colon + 1, (size_t)(end - colon - 1)))
+		};
 		at = end;
 	}
 	out->body = *at ? at + 1 : at;
