@@ -40,6 +40,7 @@ done <<-EOF
 	(mbedtls/(ssl|x509)|psa/) toolkit/lib/tls.c
 	curl/ toolkit/lib/http.c
 	yyjson toolkit/lib/json.c
+	expat toolkit/lib/xml.c
 	zstd toolkit/lib/encoder_zst.c
 	archive kmods/unpack.c
 	(libelf|gelf) kmods/modinfo.c
