@@ -128,7 +128,7 @@ static int on_answer(void *arg, const char *path, const char *text, struct err *
 }
 
 int s3_create(struct s3 *s3, const char *key, const char *id, const char *sha256,
-	      char upload_id[S3_UPLOAD_ID_SIZE], struct err *err)
+	      bool checksums, char upload_id[S3_UPLOAD_ID_SIZE], struct err *err)
 {
 	struct s3_call call = { .method = "POST", .what = "starting", .key = key };
 	struct answer answer = { .root = "InitiateMultipartUploadResult",
@@ -136,7 +136,8 @@ int s3_create(struct s3 *s3, const char *key, const char *id, const char *sha256
 
 	upload_id[0] = '\0';
 	s3_call_query(&call, "uploads", "");
-	s3_call_header(&call, "x-amz-checksum-algorithm", "SHA256");
+	if (checksums)
+		s3_call_header(&call, "x-amz-checksum-algorithm", "SHA256");
 	store_headers(&call, s3_call_config(s3), id, sha256);
 	if (s3_call(s3, &call, err) < 0)
 		return -1;

@@ -94,10 +94,11 @@ int s3_new_id(char id[S3_ID_SIZE], struct err *err);
 
 /*
  * CreateMultipartUpload. sha256 (hex of the whole object, or NULL) and id become
- * metadata. Returns 0 with the upload's id, or -1 with err.
+ * metadata. checksums: each part will come with one (S3 then wants it, which a presigned
+ * part cannot have). Returns 0 with the upload's id, or -1 with err.
  */
 int s3_create(struct s3 *s3, const char *key, const char *id, const char *sha256,
-	      char upload_id[S3_UPLOAD_ID_SIZE], struct err *err);
+	      bool checksums, char upload_id[S3_UPLOAD_ID_SIZE], struct err *err);
 
 /*
  * UploadPart. part->number, ->sha256 and ->len_bytes are given; the ETag is written. A
@@ -144,10 +145,10 @@ int s3_head(struct s3 *s3, const char *key, struct s3_object *object, struct err
 int s3_get(struct s3 *s3, const char *key, const char *etag, uint64_t off, void *buf,
 	   size_t len_bytes, struct err *err);
 
-/* A presigned URL, valid for expires_s from now. Only the host is signed with it. */
+/* A presigned URL, valid for expires_s from when. Only the host is signed with it. */
 int s3_presign(struct s3 *s3, const char *method, const char *key,
-	       const struct sigv4_pair *query, size_t n_query, unsigned expires_s,
-	       char url[S3_URL_SIZE], struct err *err);
+	       const struct sigv4_pair *query, size_t n_query, time_t when,
+	       unsigned expires_s, char url[S3_URL_SIZE], struct err *err);
 
 /*
  * Uses a presigned URL: sends data (NULL: a GET into buf, of at most size - 1 bytes) with

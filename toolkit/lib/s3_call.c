@@ -501,8 +501,8 @@ int s3_call(struct s3 *s3, struct s3_call *call, struct err *err)
 }
 
 int s3_presign(struct s3 *s3, const char *method, const char *key,
-	       const struct sigv4_pair *query, size_t n_query, unsigned expires_s,
-	       char url[S3_URL_SIZE], struct err *err)
+	       const struct sigv4_pair *query, size_t n_query, time_t when,
+	       unsigned expires_s, char url[S3_URL_SIZE], struct err *err)
 {
 	struct sigv4_pair host = { "host", s3->host };
 	char path[S3_KEY_MAX + 80], encoded[3 * sizeof(path)],
@@ -526,7 +526,7 @@ int s3_presign(struct s3 *s3, const char *method, const char *key,
 						   .token = keys.token,
 						   .region = s3->config.region,
 						   .service = "s3",
-						   .when = time(NULL) + s3->skew_s },
+						   .when = when },
 			   expires_s, signed_query, err);
 	sigv4_wipe(&keys, sizeof(keys));
 	if (rc == 0) {

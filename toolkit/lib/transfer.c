@@ -469,15 +469,11 @@ static void abort_upload(const struct transfer *transfer)
 
 void transfer_close(struct transfer *transfer)
 {
-	struct err unread;
-
 	if (!transfer)
 		return;
 	stop_threads(transfer);
-	if (transfer->uploading && !transfer->finished && !transfer->config.urls &&
-	    !transfer->config.journal)
-		s3_abort(transfer->s3, transfer->config.key, transfer->upload_id,
-			 &unread);
+	if (transfer->upload_id[0] && !transfer->finished && !transfer->config.journal)
+		abort_upload(transfer);
 	for (unsigned i = 0; i < TRANSFER_PARALLEL_MAX; i++)
 		s3_free(transfer->clients[i]);
 	s3_free(transfer->s3);

@@ -23,17 +23,21 @@ static int on_listed(void *arg, const struct s3_part *part, struct err *err)
  * A part is on the server when it says so, with the ETag that the journal got for these
  * bytes, or with a checksum of its own. All others are sent again.
  */
-static void confirm(struct s3_part *known, const struct s3_part *listed)
+static int confirm(struct transfer_log *log, struct s3_part *known,
+		   const struct s3_part *listed, struct err *err)
 {
 	bool same = known->number && listed->number &&
 		    known->len_bytes == listed->len_bytes &&
 		    strcmp(known->etag, listed->etag) == 0;
 
 	if (listed->hashed &&
-	    (!same || memcmp(known->sha256, listed->sha256, SHA256_LEN)))
+	    (!same || memcmp(known->sha256, listed->sha256, SHA256_LEN) != 0)) {
 		*known = *listed;
-	else if (!same)
+		return transfer_log_part(log, known, err);
+	}
+	if (!same)
 		*known = (struct s3_part){ 0 };
+	return 0;
 }
 
 /* An upload that ended without our knowing: is the object there, and is it ours? */
@@ -61,9 +65,9 @@ int transfer_resume(struct transfer *transfer, struct err *err)
 		return err_set(err, ERR_FAILED, "out of memory");
 	if (s3_list_parts(transfer->s3, transfer->config.key, transfer->upload_id,
 			  on_listed, &compare, err) == 0) {
-		for (uint32_t i = 0; i < S3_PARTS_MAX; i++)
-			confirm(&compare.known[i], &compare.listed[i]);
 		rc = 0;
+		for (uint32_t i = 0; rc == 0 && i < S3_PARTS_MAX; i++)
+			rc = confirm(log, &compare.known[i], &compare.listed[i], err);
 	} else if (s3_status(transfer->s3) == 403) {
 		/* A role that may only put: the journal's word, which Complete checks. */
 		rc = 0;
@@ -81,6 +85,17 @@ int transfer_resume(struct transfer *transfer, struct err *err)
 	return rc;
 }
 
+int transfer_vacant(struct transfer *transfer, struct err *err)
+{
+	struct s3_object found;
+	struct err unread;
+
+	if (transfer->config.s3->overwrite ||
+	    s3_head(transfer->s3, transfer->config.key, &found, &unread) < 0)
+		return 0;
+	return err_set(err, ERR_FAILED, "%s is there already", transfer->config.key);
+}
+
 /* Stores what fits into one part in one call. */
 static int store(struct transfer *transfer, struct transfer_result *result,
 		 struct err *err)
@@ -88,6 +103,8 @@ static int store(struct transfer *transfer, struct transfer_result *result,
 	const struct transfer_slot *slot = transfer->current;
 	struct s3_object found;
 
+	if (transfer_vacant(transfer, err) < 0)
+		return -1;
 	if (s3_put(transfer->s3, transfer->config.key, transfer->id, slot->data,
 		   slot->fill_bytes, result->sha256, &result->object, err) == 0)
 		return 0;
