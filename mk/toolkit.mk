@@ -1,13 +1,15 @@
 # Programs that run on the instance: static musl, every architecture.
 # To add a tool: its directory in TOOLS, its sources and libraries below.
 
-TOOLS := capture hash grow
+TOOLS := capture hash grow upload
 SRC_capture := $(wildcard toolkit/capture/*.c)
 LIBS_capture := yyjson mbedcrypto zstd
 SRC_hash := $(wildcard toolkit/hash/*.c)
 LIBS_hash := mbedcrypto
 SRC_grow := toolkit/grow/grow.c
 LIBS_grow := yyjson
+SRC_upload := $(wildcard toolkit/upload/*.c)
+LIBS_upload := yyjson expat mbedcrypto
 
 LIB_SRC := $(wildcard toolkit/lib/*.c)
 

@@ -15,10 +15,19 @@ static void show(struct progress *progress, int64_t now)
 				? progress->total_bytes - progress->done_bytes
 				: 0;
 
-	fprintf(stderr, "\r\033[K%s: %llu of %llu MiB, %.0f MiB/s, %.0f s left",
-		progress->what, (unsigned long long)progress->done_bytes >> 20,
-		(unsigned long long)progress->total_bytes >> 20, rate / (1 << 20),
-		rate > 0 ? (double)left / rate : 0.0);
+	fprintf(stderr, "\r\033[K%s: %llu MiB", progress->what,
+		(unsigned long long)progress->done_bytes >> 20);
+	if (progress->total_bytes)
+		fprintf(stderr, " of %llu MiB (%.0f %%)",
+			(unsigned long long)progress->total_bytes >> 20,
+			100.0 * (double)progress->done_bytes /
+				(double)progress->total_bytes);
+	fprintf(stderr, ", %.0f MiB/s", rate / (1 << 20));
+	if (progress->total_bytes)
+		fprintf(stderr, ", %.0f s left", rate > 0 ? (double)left / rate : 0.0);
+	if (progress->failures)
+		fprintf(stderr, ", %llu tries failed",
+			(unsigned long long)progress->failures);
 	progress->shown_ns = now;
 }
 

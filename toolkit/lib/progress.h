@@ -12,6 +12,7 @@ struct progress {
 	const char *what; /* borrowed */
 	uint64_t total_bytes;
 	uint64_t done_bytes;
+	uint64_t failures; /* shown when there are any */
 	int64_t start_ns;
 	int64_t shown_ns;
 	bool terminal;

@@ -1,0 +1,302 @@
+/*
+ * upload: files or standard input into S3, with credentials of the instance or with
+ * presigned URLs and none, and the responder's half of the latter.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "toolkit/lib/cli.h"
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/json.h"
+#include "toolkit/lib/progress.h"
+#include "toolkit/upload/presigned.h"
+#include "toolkit/upload/responder.h"
+#include "toolkit/upload/session.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* Keys are in memory: no core file, no reading by another process of the same user. */
+static void guard(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+static void show_progress(void *arg, uint64_t sent_bytes, uint64_t failures)
+{
+	struct progress *progress = arg;
+
+	progress->failures = failures;
+	progress_add(progress, sent_bytes - progress->done_bytes);
+}
+
+/* One read is never larger, so that a signal and the progress line are not kept waiting.
+ */
+#define READ_BYTES (1024 * 1024)
+
+/* Reads a whole source into a transfer. */
+static int pump(struct transfer *transfer, int fd, const char *name, struct err *err)
+{
+	for (;;) {
+		size_t room;
+		void *to = transfer_room(transfer, &room, err);
+		ssize_t n;
+
+		if (!to)
+			return -1;
+		n = read(fd, to, room < READ_BYTES ? room : READ_BYTES);
+		if (interrupted)
+			return err_set(err, ERR_FAILED, "interrupted");
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, errno, "reading %s", name);
+		if (n == 0)
+			return 0;
+		if (transfer_filled(transfer, (size_t)n, err) < 0)
+			return err_prefix(err, "%s", name);
+	}
+}
+
+static void print_result(const struct options *opt, const char *source,
+			 const char *bucket, const char *key,
+			 const struct transfer_result *result)
+{
+	static const char *const heads[] = { [TRANSFER_HEAD_NONE] = "none",
+					     [TRANSFER_HEAD_EQUAL] = "equal",
+					     [TRANSFER_HEAD_REFUSED] = "refused" };
+	struct json *doc;
+	struct json_node *root;
+	struct err err;
+	char hex[SHA256_HEX_SIZE], *text = NULL;
+	size_t len;
+
+	sha256_to_hex(result->sha256, hex);
+	if (!opt->json) {
+		cli_put_text(stdout, source);
+		printf(": %llu bytes, SHA-256 %s, s3://",
+		       (unsigned long long)result->len_bytes, hex);
+		cli_put_text(stdout, bucket);
+		putchar('/');
+		cli_put_text(stdout, key);
+		if (result->n_parts)
+			printf(", %u parts", result->n_parts);
+		if (result->n_kept)
+			printf(" (%u from before)", result->n_kept);
+		puts(result->was_complete		     ? ", was complete"
+		     : opt->presigned			     ? ", to be completed"
+		     : result->read_back		     ? ", read back"
+		     : result->head == TRANSFER_HEAD_REFUSED ? ", not looked at: refused"
+							     : ", looked at");
+		return;
+	}
+	doc = json_new();
+	if (doc) {
+		root = json_root(doc);
+		json_add_str(doc, root, "source", source);
+		json_add_str(doc, root, "bucket", bucket);
+		json_add_str(doc, root, "key", key);
+		json_add_u64(doc, root, "bytes", result->len_bytes);
+		json_add_str(doc, root, "sha256", hex);
+		json_add_str(doc, root, "etag", result->object.etag);
+		json_add_str(doc, root, "version", result->object.version);
+		json_add_str(doc, root, "checksum", result->object.checksum);
+		json_add_u64(doc, root, "parts", result->n_parts);
+		json_add_u64(doc, root, "kept", result->n_kept);
+		json_add_u64(doc, root, "retries", result->retries);
+		json_add_str(doc, root, "head", heads[result->head]);
+		json_add_bool(doc, root, "read_back", result->read_back);
+		json_add_bool(doc, root, "was_complete", result->was_complete);
+		json_add_bool(doc, root, "completed", !opt->presigned);
+		text = json_text(doc, false, &len, &err);
+	}
+	if (text)
+		puts(text);
+	else
+		/* The exit code of a closed stdout says so. */
+		fclose(stdout);
+	free(text);
+	json_free(doc);
+}
+
+/* Opens a source: *size_bytes is its length, or what the options say of a stream. */
+static int open_source(const char *name, const struct options *opt, uint64_t *size_bytes,
+		       bool *exact, struct err *err)
+{
+	struct stat st;
+	int fd;
+
+	*exact = false;
+	*size_bytes = opt->size_bytes;
+	if (strcmp(name, "-") == 0)
+		return STDIN_FILENO;
+	fd = io_open_direct(AT_FDCWD, name, true, err);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0) {
+		close(fd);
+		return err_sys(err, errno, "examining %s", name);
+	}
+	*size_bytes = (uint64_t)st.st_size;
+	*exact = true;
+	return fd;
+}
+
+static int write_parts(const struct options *opt, struct transfer *transfer,
+		       const struct url_list *list, const struct transfer_result *result,
+		       struct err *err)
+{
+	struct parts_record record = { .len_bytes = result->len_bytes };
+
+	if (!opt->parts)
+		return 0;
+	memcpy(record.sha256, result->sha256, SHA256_LEN);
+	/* Only read. */
+	record.parts = (struct s3_part *)transfer_parts(transfer, &record.n_parts);
+	return parts_record_write(&record, list->bucket, list->key, opt->parts, err);
+}
+
+/* Sends one source. list: presigned URLs, or NULL. */
+static int send_one(const struct session *session, const struct options *opt,
+		    const char *source, const char *key, struct url_list *list,
+		    struct err *err)
+{
+	struct transfer_urls urls = { .url = url_list_url, .arg = list };
+	struct progress progress;
+	struct transfer_config config = { .s3 = &session->s3,
+					  .key = key,
+					  .part_bytes = opt->part_bytes,
+					  .parallel = opt->n_parallel,
+					  .sha256 = opt->sha256,
+					  .journal = opt->journal,
+					  .companion = opt->companion,
+					  .verify = opt->verify,
+					  .progress = show_progress,
+					  .progress_arg = &progress };
+	struct transfer_result result;
+	struct transfer *transfer = NULL;
+	int fd = open_source(source, opt, &config.size_bytes, &config.size_exact, err);
+	int rc = -1;
+
+	if (fd < 0)
+		return -1;
+	if (list) {
+		urls.n_parts = list->n_parts;
+		config.urls = &urls;
+		config.part_bytes = list->part_bytes;
+	}
+	progress_start(&progress, "upload",
+		       config.size_bytes == TRANSFER_UNKNOWN ? 0 : config.size_bytes);
+	transfer = transfer_open(&config, err);
+	if (transfer && pump(transfer, fd, source, err) == 0)
+		rc = transfer_finish(transfer, &result, err);
+	if (rc == 0 && list)
+		rc = write_parts(opt, transfer, list, &result, err);
+	progress_end(&progress);
+	if (fd != STDIN_FILENO)
+		io_close(&fd);
+	if (rc == 0)
+		print_result(opt, source, list ? list->bucket : opt->bucket, key,
+			     &result);
+	transfer_close(transfer);
+	return rc;
+}
+
+static int send_presigned(const struct session *session, const struct options *opt,
+			  struct err *err)
+{
+	struct url_list list = { 0 };
+	struct s3 *s3 = s3_new(&session->s3, err);
+	char url[S3_URL_SIZE];
+	char *text = s3 ? malloc(LIST_MAX_BYTES) : NULL;
+	int rc = -1;
+	size_t len;
+
+	if (s3 && !text)
+		err_set(err, ERR_FAILED, "out of memory");
+	if (text && presigned_url(opt->presigned, url, err) == 0 &&
+	    s3_send(s3, url, NULL, 0, text, LIST_MAX_BYTES, &len, NULL, err) == 0 &&
+	    url_list_read(&list, text, len, err) == 0)
+		rc = send_one(session, opt, opt->sources[0], list.key, &list, err);
+	sigv4_wipe(url, sizeof(url));
+	if (text)
+		sigv4_wipe(text, LIST_MAX_BYTES);
+	free(text);
+	url_list_free(&list);
+	s3_free(s3);
+	return rc;
+}
+
+/* A source that fails does not keep the others from being sent. */
+static int send_all(const struct session *session, const struct options *opt)
+{
+	struct err err = { 0 };
+	int code = 0;
+
+	if (opt->presigned) {
+		if (send_presigned(session, opt, &err) < 0)
+			return err_report(&err, "upload");
+		return 0;
+	}
+	for (int i = 0; i < opt->n_sources && !interrupted; i++) {
+		const char *source = opt->sources[i], *slash = strrchr(source, '/');
+		char key[S3_KEY_MAX + 1];
+		int n = snprintf(key, sizeof(key), "%s%s", opt->key,
+				 !opt->prefix ? ""
+				 : slash      ? slash + 1
+					      : source);
+
+		if (n < 0 || (size_t)n >= sizeof(key) || !key[0]) {
+			err_set(&err, ERR_USAGE, "%s: no object can have this key",
+				source);
+			code = err_report(&err, "upload");
+		} else if (send_one(session, opt, source, key, NULL, &err) < 0) {
+			code = err_report(&err, "upload");
+		}
+	}
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = { 0 };
+	struct session session = { 0 };
+	struct err err = { 0 };
+	int code = options_parse(argc, argv, &opt);
+
+	if (code < 0) {
+		guard();
+		code = 0;
+		if (responder_prepare(&opt, &err) < 0 ||
+		    session_open(&session, &opt, &interrupted, &err) < 0)
+			code = err_report(&err, "upload");
+		else if (opt.command == SEND)
+			code = send_all(&session, &opt);
+		else if (responder_run(&session, &opt, &err) < 0)
+			code = err_report(&err, "upload");
+		session_close(&session);
+	}
+	if (io_close_stdout(&err) < 0)
+		return err_report(&err, "upload");
+	return code;
+}
