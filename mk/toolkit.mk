@@ -9,7 +9,7 @@ LIBS_hash := mbedcrypto
 SRC_grow := toolkit/grow/grow.c
 LIBS_grow := yyjson
 SRC_upload := $(wildcard toolkit/upload/*.c)
-LIBS_upload := yyjson expat mbedcrypto
+LIBS_upload = yyjson expat $(HTTP_LIBS)
 
 LIB_SRC := $(wildcard toolkit/lib/*.c)
 

@@ -358,6 +358,9 @@ enum {
 		[WANT_SHA256] = { .name = "x-amz-meta-fvol-sha256" },                    \
 		[WANT_ID] = { .name = "x-amz-meta-fvol-id" },                            \
 		[WANT_VERSION] = { .name = "x-amz-version-id" },                         \
+		[WANT_SSE] = { .name = "x-amz-server-side-encryption" },                 \
+		[WANT_LOCK] = { .name = "x-amz-object-lock-mode" },                      \
+		[WANT_HOLD] = { .name = "x-amz-object-lock-legal-hold" },                \
 		[WANT_LENGTH] = { .name = "Content-Length" },                            \
 	}
 
@@ -376,6 +379,9 @@ static void object_of(const struct http_wanted wanted[WANT_COUNT],
 	copy_wanted(&wanted[WANT_CHECKSUM], object->checksum, sizeof(object->checksum));
 	copy_wanted(&wanted[WANT_SHA256], object->sha256, sizeof(object->sha256));
 	copy_wanted(&wanted[WANT_ID], object->id, sizeof(object->id));
+	copy_wanted(&wanted[WANT_SSE], object->sse, sizeof(object->sse));
+	copy_wanted(&wanted[WANT_LOCK], object->lock_mode, sizeof(object->lock_mode));
+	copy_wanted(&wanted[WANT_HOLD], object->legal_hold, sizeof(object->legal_hold));
 	copy_wanted(&wanted[WANT_VERSION], object->version, sizeof(object->version));
 }
 

@@ -87,6 +87,8 @@ struct s3_object {
 	/* What s3_create() or s3_put() gave it: proof that it is the one we stored. */
 	char id[S3_ID_SIZE];
 	char version[256];
+	/* Where asked for: what the server says of encryption and lock. */
+	char sse[32], lock_mode[16], legal_hold[8];
 };
 
 /* Makes a random id for an object that is to be stored. Returns 0 or -1 with err. */

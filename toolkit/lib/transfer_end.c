@@ -202,6 +202,27 @@ static int compare_object(const struct transfer *transfer,
 	return 0;
 }
 
+/*
+ * Encryption is always shown. A lock is shown to who may see it: silence proves nothing,
+ * another word does.
+ */
+static int stored_as_asked(const struct transfer *transfer,
+			   const struct s3_object *object, struct err *err)
+{
+	const struct s3_config *config = transfer->config.s3;
+	const char *key = transfer->config.key;
+
+	if (config->kms_key && strcmp(object->sse, "aws:kms") != 0)
+		return err_set(err, ERR_NO, "%s is not encrypted by KMS", key);
+	if (config->lock_mode && object->lock_mode[0] &&
+	    strcmp(object->lock_mode, config->lock_mode) != 0)
+		return err_set(err, ERR_NO, "%s is not locked as asked", key);
+	if (config->legal_hold && object->legal_hold[0] &&
+	    strcmp(object->legal_hold, "ON") != 0)
+		return err_set(err, ERR_NO, "%s is not under legal hold", key);
+	return 0;
+}
+
 /* HEAD, where the role may: it needs GetObject. */
 static int look(struct transfer *transfer, struct transfer_result *result,
 		struct err *err)
@@ -221,6 +242,8 @@ static int look(struct transfer *transfer, struct transfer_result *result,
 		memcpy(found.version, result->object.version, sizeof(found.version));
 	result->object = found;
 	result->head = TRANSFER_HEAD_EQUAL;
+	if (stored_as_asked(transfer, &found, err) < 0)
+		return -1;
 	return compare_object(transfer, result, &found, err);
 }
 

@@ -121,6 +121,9 @@ static void print_result(const struct options *opt, const char *source,
 		json_add_str(doc, root, "etag", result->object.etag);
 		json_add_str(doc, root, "version", result->object.version);
 		json_add_str(doc, root, "checksum", result->object.checksum);
+		json_add_str(doc, root, "encryption", result->object.sse);
+		json_add_str(doc, root, "lock", result->object.lock_mode);
+		json_add_str(doc, root, "legal_hold", result->object.legal_hold);
 		json_add_u64(doc, root, "parts", result->n_parts);
 		json_add_u64(doc, root, "kept", result->n_kept);
 		json_add_u64(doc, root, "retries", result->retries);

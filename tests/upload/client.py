@@ -1,0 +1,81 @@
+"""Requests signed by a second signer, written from the specification alone.
+
+client.py ENV-FILE CA PORT METHOD PATH[?QUERY] [NAME:VALUE...] [@BODY-FILE|=BODY]
+prints the status and the answer. ENV-FILE has AWS_ACCESS_KEY_ID=... lines. Special names:
+  !unsigned:NAME:VALUE   a header that is sent and not signed
+  !payload:HEX           a payload hash that is claimed instead of the true one
+  !region:R  !service:S  of the scope
+"""
+import datetime, hashlib, hmac, http.client, ssl, sys, urllib.parse
+
+
+def sign(keys, method, path, query, headers, payload, region, service, now):
+    date = now.strftime("%Y%m%dT%H%M%SZ")
+    headers = dict((n.lower(), " ".join(v.split())) for n, v in headers.items())
+    headers["x-amz-date"] = date
+    if keys.get("AWS_SESSION_TOKEN"):
+        headers["x-amz-security-token"] = keys["AWS_SESSION_TOKEN"]
+    names = ";".join(sorted(headers))
+    canonical = "\n".join([method, urllib.parse.quote(path, safe="/~"),
+                           "&".join("%s=%s" % tuple(urllib.parse.quote(x, safe="~") for x in p)
+                                    for p in sorted(query)),
+                           "".join("%s:%s\n" % h for h in sorted(headers.items())), names, payload])
+    scope = "/".join([date[:8], region, service, "aws4_request"])
+    text = "\n".join(["AWS4-HMAC-SHA256", date, scope,
+                      hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + keys["AWS_SECRET_ACCESS_KEY"]).encode()
+    for word in scope.split("/"):
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
+        keys["AWS_ACCESS_KEY_ID"], scope, names,
+        hmac.new(key, text.encode(), hashlib.sha256).hexdigest())
+    return headers
+
+
+def main():
+    env, ca, port, method, target = sys.argv[1:6]
+    keys = dict(line.strip().split("=", 1) for line in open(env) if "=" in line)
+    path, _, query = target.partition("?")
+    query = urllib.parse.parse_qsl(query, keep_blank_values=True)
+    headers, unsigned, body = {"host": "localhost:" + port}, {}, b""
+    payload, region, service = None, "eu-test-1", "s3"
+    for word in sys.argv[6:]:
+        if word.startswith("@"):
+            body = open(word[1:], "rb").read()
+        elif word.startswith("="):
+            body = word[1:].encode()
+        elif word.startswith("!unsigned:"):
+            name, value = word[10:].split(":", 1)
+            unsigned[name] = value
+        elif word.startswith("!payload:"):
+            payload = word[9:]
+        elif word.startswith("!region:"):
+            region = word[8:]
+        elif word.startswith("!service:"):
+            service = word[9:]
+        else:
+            name, value = word.split(":", 1)
+            headers[name] = value
+    payload = payload or hashlib.sha256(body).hexdigest()
+    if service == "s3":
+        headers["x-amz-content-sha256"] = payload
+    now = datetime.datetime.now(datetime.timezone.utc)
+    signed = sign(keys, method, urllib.parse.unquote(path), query, headers, payload, region,
+                  service, now)
+    connection = http.client.HTTPSConnection("localhost", int(port), timeout=60,
+                                             context=ssl.create_default_context(cafile=ca))
+    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+    for name, value in list(signed.items()) + list(unsigned.items()):
+        connection.putheader(name, value)
+    if body or method in ("PUT", "POST"):
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body or None)
+    reply = connection.getresponse()
+    print(reply.status)
+    for name, value in reply.getheaders():
+        if name.lower().startswith("x-amz-"):
+            print("%s: %s" % (name.lower(), value))
+    sys.stdout.write(reply.read().decode("utf-8", "replace") + "\n")
+
+
+main()

@@ -1,0 +1,59 @@
+# shellcheck shell=sh disable=SC2154 # sourced by run.sh
+# Each fault once: the object must then be there, byte for byte, or the tool must say why.
+
+n=0
+# Arguments: title, exit code, pattern, fault words (one string), further words of upload.
+under() {
+	title=$1 want=$2 pattern=$3 words=$4
+	shift 4
+	n=$((n + 1))
+	# shellcheck disable=SC2086 # words
+	fault $words
+	check "$title" "$want" "$pattern" up --json -p 5M "$@" "$work/big" "s3://evidence/f/$n"
+	if [ "$want" -eq 0 ]; then
+		check "$title: the same bytes" 0 '' same "$work/big" "evidence/f/$n"
+	else
+		check "$title: no object" 0 '' absent "evidence/f/$n"
+	fi
+	check "$title: it happened" 0 '^[a-z0-9-]+ 0' cat "$proxy/fault"
+}
+
+under 'connections are cut' 0 '"retries":[1-9]' 'cut 4 PUT partNumber'
+under 'a connection stalls' 0 '"retries":[1-9]' 'stall 1 PUT partNumber' --stall 2
+under 'the server is slow' 0 '' 'slow 2 PUT partNumber'
+under 'the server fails' 0 '"retries":[1-9]' '500 4 PUT partNumber'
+under 'the server slows us down' 0 '"retries":[1-9]' '503 6 PUT partNumber'
+under 'the server answers early' 0 '"retries":[1-9]' 'early 3 PUT partNumber'
+under 'starting fails' 0 '' '503 3 POST uploads'
+under 'completing fails' 0 '' '500 2 POST uploadId'
+under 'completing fails behind a 200' 0 '' 'error200 2 POST uploadId'
+under 'the answer to completing is lost' 0 '"head":"equal"' 'lost 1 POST uploadId'
+under 'answers are lost' 0 '"retries":[1-9]' 'lost 3 PUT partNumber'
+under 'answers are cut short' 0 '' 'truncated 1 POST uploadId'
+under 'answers of starting are cut short' 0 '' 'truncated 1 POST uploads'
+under 'an ETag is wrong' 0 '' 'wrong-etag 1 PUT partNumber=2'
+under 'looking is cut' 0 '' 'cut 2 HEAD'
+under 'the server never recovers' 5 '503 SlowDown' '503 9 PUT partNumber=2' --retries 9
+
+fault flip 1 GET
+check 'a byte that reads back wrong is found' 1 'reads back with another SHA-256' \
+	up --verify -p 5M "$work/big" s3://evidence/f/flip
+fault truncated 1 GET
+check 'reading back goes on after a cut' 0 'read back' up --verify -p 5M "$work/big" s3://evidence/f/cut
+fault lost 1 PUT f/small
+check 'the answer to storing is lost' 0 '' up "$work/small" s3://evidence/f/small
+check 'the same bytes' 0 '' same "$work/small" evidence/f/small
+fault none 0
+
+# Certificates: nothing may be sent to who is not who was asked.
+make_ca "$rgw" foreign
+make_certificate "$rgw" alien DNS:localhost 2 foreign
+make_certificate "$rgw" elsewhere DNS:elsewhere.example 2 ca
+make_certificate "$rgw" expired DNS:localhost -1 ca
+for name in alien elsewhere expired; do
+	start_proxy "$work/$name" "$RGW_PORT" "$name"
+	check "a certificate is refused: $name" 5 'certificate' env AWS_ACCESS_KEY_ID=ROOTKEY1 \
+		AWS_SECRET_ACCESS_KEY=rootsecret1 $tool "$work/small" s3://evidence/f/tls \
+		--ca "$rgw/ca.pem" --endpoint "https://localhost:$PORT" --region eu-test-1
+	check "nothing was sent to it: $name" 1 '' test -e "$work/$name/requests"
+done

@@ -1,0 +1,117 @@
+#!/bin/sh
+# upload against a real S3 server (Ceph's radosgw), through a proxy that enforces what AWS
+# does and radosgw does not, and that breaks on request; keys from a strict metadata
+# service. After each fault the object must be there byte for byte, or not at all.
+# Usage: run.sh [ARCH]
+set -eu
+cd "$(dirname "$0")/../.."
+root=$PWD
+arch=${1:-x86_64}
+work=$root/build/check/upload
+failed=0
+server_pids=
+rm -rf "$work"
+mkdir -p "$work"
+
+# shellcheck source=tests/upload/radosgw.sh
+. tests/upload/radosgw.sh
+
+# shellcheck disable=SC2317,SC2329 # the trap calls it
+clean_up() {
+	for pid in $server_pids; do
+		kill -9 "$pid" 2> /dev/null || :
+	done
+	rgw_stop
+}
+trap clean_up EXIT
+
+# Arguments: exit code of what was tested, title. Prints the result line.
+result() {
+	if [ "$1" -eq 0 ]; then echo "ok $2"; else
+		echo "FAIL $2"
+		sed 's/^/  /' "$work/out" "$work/err" 2> /dev/null | tail -n 12
+		failed=1
+	fi
+}
+
+# Arguments: title, exit code that it must have, pattern of what it must print (may be
+# empty), command...
+check() {
+	title=$1 want=$2 pattern=$3
+	shift 3
+	rc=0
+	"$@" > "$work/out" 2> "$work/err" || rc=$?
+	if [ "$rc" -eq "$want" ] &&
+		{ [ -z "$pattern" ] || cat "$work/out" "$work/err" | grep -Eq -e "$pattern"; }; then
+		result 0 "$title"
+	else
+		echo "# exit code $rc"
+		result 1 "$title"
+	fi
+}
+
+# Arguments: directory, port of upstream, certificate name. Starts a proxy; sets PORT.
+start_proxy() {
+	mkdir -p "$1"
+	python3 tests/upload/proxy.py "$1" "$2" "$rgw/$3.pem" "$rgw/$3.key" "$rgw/ca.pem" \
+		> "$1/port" 2> "$1/log" &
+	server_pids="$server_pids $!"
+	wait_for 20 test -s "$1/port"
+	PORT=$(cat "$1/port")
+}
+
+# Arguments: words of the second signer, after file, CA and port. Asks the proxy.
+client() {
+	python3 tests/upload/client.py "$rgw/root.env" "$rgw/ca.pem" "$proxy_port" "$@"
+}
+
+# Arguments: words of upload. Runs it against the proxy with the keys of root.
+up() {
+	env AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACCESS_KEY=rootsecret1 $tool "$@" \
+		--ca "$rgw/ca.pem" --endpoint "https://localhost:$proxy_port" --region eu-test-1
+}
+
+# Arguments: words of upload. The same with the keys of the metadata service.
+up_imds() {
+	env -u AWS_ACCESS_KEY_ID $tool "$@" --ca "$rgw/ca.pem" \
+		--imds-endpoint "http://127.0.0.1:$imds_port" \
+		--endpoint "https://localhost:$proxy_port"
+}
+
+# Arguments: words of presign, complete, abort. As the responder, whose options differ.
+respond() {
+	command=$1
+	shift
+	up "$command" "$@"
+}
+
+# Arguments: file, bucket/key. Returns: 0 when the object has the file's bytes, read from
+# radosgw itself by another client.
+same() {
+	curl -sS --fail --cacert "$rgw/ca.pem" --aws-sigv4 aws:amz:eu-test-1:s3 \
+		-u ROOTKEY1:rootsecret1 -o "$work/back" "https://localhost:$RGW_PORT/$2" &&
+		cmp "$1" "$work/back"
+}
+
+# Arguments: bucket/key. Returns: 0 when there is no such object.
+absent() {
+	! curl -sS --fail --cacert "$rgw/ca.pem" --aws-sigv4 aws:amz:eu-test-1:s3 \
+		-u ROOTKEY1:rootsecret1 -I -o /dev/null "https://localhost:$RGW_PORT/$1" 2> /dev/null
+}
+
+# Arguments: KIND COUNT [METHOD [PATTERN]]. The fault of the next requests.
+fault() {
+	echo "$*" > "$proxy/fault"
+	: > "$proxy/requests"
+}
+
+# Arguments: pattern. Prints how many requests of the log match.
+requests() {
+	grep -Ec -e "$1" "$proxy/requests" || :
+}
+
+for file in setup strict plain faults keys resume presigned; do
+	# shellcheck source=/dev/null
+	. "tests/upload/$file.sh"
+done
+exit $failed
