@@ -5,6 +5,7 @@ prints the status and the answer. ENV-FILE has AWS_ACCESS_KEY_ID=... lines. Spec
   !unsigned:NAME:VALUE   a header that is sent and not signed
   !payload:HEX           a payload hash that is claimed instead of the true one
   !region:R  !service:S  of the scope
+  !into:FILE             where the answer is written, in place of printing it
 """
 import datetime, hashlib, hmac, http.client, ssl, sys, urllib.parse
 
@@ -39,6 +40,7 @@ def main():
     query = urllib.parse.parse_qsl(query, keep_blank_values=True)
     headers, unsigned, body = {"host": "localhost:" + port}, {}, b""
     payload, region, service = None, "eu-test-1", "s3"
+    into = None
     for word in sys.argv[6:]:
         if word.startswith("@"):
             body = open(word[1:], "rb").read()
@@ -51,6 +53,8 @@ def main():
             payload = word[9:]
         elif word.startswith("!region:"):
             region = word[8:]
+        elif word.startswith("!into:"):
+            into = word[6:]
         elif word.startswith("!service:"):
             service = word[9:]
         else:
@@ -71,6 +75,10 @@ def main():
         connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body or None)
     reply = connection.getresponse()
+    if into and reply.status == 200:
+        with open(into, "wb") as f:
+            f.write(reply.read())
+        return
     print(reply.status)
     for name, value in reply.getheaders():
         if name.lower().startswith("x-amz-"):

@@ -163,12 +163,12 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
     def check_complete(self, body):
         upload = uploads.get(self.query["uploadId"])
-        last, total = 0, 0
-        for part in ET.fromstring(body).findall(NS + "Part"):
-            number = int(part.findtext(NS + "PartNumber"))
-            if number <= last:
-                raise Refused(400, "InvalidPartOrder")
-            last = number
+        total = 0
+        listed = ET.fromstring(body).findall(NS + "Part")
+        numbers = [int(part.findtext(NS + "PartNumber")) for part in listed]
+        if numbers != sorted(set(numbers)):
+            raise Refused(400, "InvalidPartOrder")
+        for part, number in zip(listed, numbers):
             if not upload:
                 continue
             have = upload["parts"].get(number)

@@ -85,18 +85,22 @@ respond() {
 	up "$command" "$@"
 }
 
-# Arguments: file, bucket/key. Returns: 0 when the object has the file's bytes, read from
-# radosgw itself by another client.
+# Arguments: bucket/key, file. Reads an object from radosgw itself, by the second signer.
+fetch() {
+	python3 tests/upload/client.py "$rgw/root.env" "$rgw/ca.pem" "$RGW_PORT" GET "/$1" "!into:$2"
+}
+
+# Arguments: file, bucket/key. Returns: 0 when the object has the file's bytes.
 same() {
-	curl -sS --fail --cacert "$rgw/ca.pem" --aws-sigv4 aws:amz:eu-test-1:s3 \
-		-u ROOTKEY1:rootsecret1 -o "$work/back" "https://localhost:$RGW_PORT/$2" &&
-		cmp "$1" "$work/back"
+	rm -f "$work/back"
+	fetch "$2" "$work/back"
+	cmp "$1" "$work/back"
 }
 
 # Arguments: bucket/key. Returns: 0 when there is no such object.
 absent() {
-	! curl -sS --fail --cacert "$rgw/ca.pem" --aws-sigv4 aws:amz:eu-test-1:s3 \
-		-u ROOTKEY1:rootsecret1 -I -o /dev/null "https://localhost:$RGW_PORT/$1" 2> /dev/null
+	rm -f "$work/back"
+	fetch "$1" "$work/back" | grep -q '^404'
 }
 
 # Arguments: KIND COUNT [METHOD [PATTERN]]. The fault of the next requests.

@@ -117,21 +117,20 @@ int s3_list_parts(struct s3 *s3, const char *key, const char *upload_id, s3_part
 		  void *arg, struct err *err);
 
 /*
- * CompleteMultipartUpload with ascending parts. A 200 that holds an error is an error. A
- * call that was repeated may find its upload gone because the first one worked: that is
- * ERR_FAILED here with s3_code() NoSuchUpload or PreconditionFailed, and s3_repeated() is
- * true: look at the object's id then.
+ * CompleteMultipartUpload with ascending parts. A 200 that holds an error is an error.
+ * The request may have been sent twice (a connection broke), and then the second answer
+ * says that the upload is gone or the object is there: at s3_status() 404 and 412 look at
+ * the object's id.
  */
 int s3_complete(struct s3 *s3, const char *key, const char *upload_id,
 		const struct s3_part *parts, size_t n_parts, struct s3_object *object,
 		struct err *err);
-bool s3_repeated(const struct s3 *s3);
 
 int s3_abort(struct s3 *s3, const char *key, const char *upload_id, struct err *err);
 
 /*
- * PutObject of what is in memory, with its SHA-256 as checksum and metadata. When it was
- * repeated and the object is there, that may be the first attempt's: see s3_repeated().
+ * PutObject of what is in memory, with its SHA-256 as checksum and metadata. At 412 the
+ * object that is there may be what an attempt before stored: look at its id.
  */
 int s3_put(struct s3 *s3, const char *key, const char *id, const void *data,
 	   size_t len_bytes, const uint8_t sha256[SHA256_LEN], struct s3_object *object,

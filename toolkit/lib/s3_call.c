@@ -21,7 +21,6 @@ struct s3 {
 	bool path_style;
 	int status;
 	char code[64];
-	bool repeated;
 	uint64_t retries;
 	time_t skew_s; /* the server's clock less ours */
 	size_t answer_len_bytes;
@@ -41,11 +40,6 @@ int s3_status(const struct s3 *s3)
 const char *s3_code(const struct s3 *s3)
 {
 	return s3->code;
-}
-
-bool s3_repeated(const struct s3 *s3)
-{
-	return s3->repeated;
 }
 
 uint64_t s3_retries(const struct s3 *s3)
@@ -463,7 +457,6 @@ static bool try_again(struct s3 *s3, unsigned n, int rc, enum http_class class,
 		return false;
 	}
 	s3->retries++;
-	s3->repeated = true;
 	wait_jittered(s3, n);
 	return !interrupted(s3);
 }
@@ -477,7 +470,6 @@ int s3_call(struct s3 *s3, struct s3_call *call, struct err *err)
 	bool again;
 	int rc;
 
-	s3->repeated = false;
 	for (unsigned n = 0;; n++) {
 		date = (struct http_wanted){ .name = "Date" };
 		if (credentials_get(s3->config.credentials, &keys, err) < 0)
@@ -559,7 +551,6 @@ int s3_send(struct s3 *s3, const char *url, const void *data, size_t len_bytes, 
 		return err_set(err, ERR_USAGE, "the presigned URL is not https");
 	strcpy(prepared.url, url);
 	prepared.n_headers = 0;
-	s3->repeated = false;
 	for (unsigned n = 0;; n++) {
 		date = (struct http_wanted){ .name = "Date" };
 		rc = attempt(s3, &call, &prepared, &date, &class, err);

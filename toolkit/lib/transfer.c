@@ -434,7 +434,16 @@ int transfer_finish(struct transfer *transfer, struct transfer_result *result,
 	/* Of nothing at all, too, an object is made. */
 	if (!transfer->current && !transfer_room(transfer, &room, err))
 		return -1;
-	if ((transfer->uploading || transfer->config.urls || transfer->log.begun) &&
+	/* Room was asked for behind the last byte: that makes no part. */
+	if (transfer->uploading && !transfer->current->fill_bytes) {
+		pthread_mutex_lock(&transfer->lock);
+		transfer->current->state = SLOT_FREE;
+		pthread_mutex_unlock(&transfer->lock);
+		transfer->current = NULL;
+		transfer->next_number--;
+	}
+	if (transfer->current &&
+	    (transfer->uploading || transfer->config.urls || transfer->log.begun) &&
 	    dispatch(transfer, err) < 0)
 		return -1;
 	if (drain(transfer, err) < 0)

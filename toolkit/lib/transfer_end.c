@@ -108,8 +108,7 @@ static int store(struct transfer *transfer, struct transfer_result *result,
 	if (s3_put(transfer->s3, transfer->config.key, transfer->id, slot->data,
 		   slot->fill_bytes, result->sha256, &result->object, err) == 0)
 		return 0;
-	if (s3_status(transfer->s3) == 412 && s3_repeated(transfer->s3) &&
-	    object_is_ours(transfer, &found)) {
+	if (s3_status(transfer->s3) == 412 && object_is_ours(transfer, &found)) {
 		result->object = found;
 		return 0;
 	}
@@ -168,7 +167,6 @@ static int complete(struct transfer *transfer, struct transfer_result *result,
 				 transfer->parts, n, &result->object, err);
 	if (rc < 0 &&
 	    (s3_status(transfer->s3) == 404 || s3_status(transfer->s3) == 412) &&
-	    (s3_repeated(transfer->s3) || transfer->log.begun) &&
 	    object_is_ours(transfer, &found)) {
 		result->object = found;
 		rc = 0;
@@ -297,7 +295,6 @@ static int store_companion(struct transfer *transfer, const char *hex, struct er
 		return 0;
 	/* An earlier run may have stored the same line. */
 	if (s3_status(transfer->s3) == 412 &&
-	    (s3_repeated(transfer->s3) || transfer->log.begun) &&
 	    s3_head(transfer->s3, name, &object, err) == 0) {
 		char ours[SHA256_HEX_SIZE];
 

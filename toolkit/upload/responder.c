@@ -187,7 +187,8 @@ static int complete(struct s3 *s3, struct listed *listed, struct s3_object *obje
 
 	if (s3_complete(s3, state.key, state.upload_id, listed->parts, listed->n_parts,
 			object, err) < 0 &&
-	    !(s3_repeated(s3) && s3_head(s3, state.key, object, &unread) == 0 &&
+	    !((s3_status(s3) == 404 || s3_status(s3) == 412) &&
+	      s3_head(s3, state.key, object, &unread) == 0 &&
 	      strcmp(object->id, state.id) == 0))
 		return -1;
 	if (s3_head(s3, state.key, object, err) < 0)

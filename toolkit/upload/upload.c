@@ -54,28 +54,54 @@ static void show_progress(void *arg, uint64_t sent_bytes, uint64_t failures)
  */
 #define READ_BYTES (1024 * 1024)
 
-/* Reads a whole source into a transfer. */
-static int pump(struct transfer *transfer, int fd, const char *name, struct err *err)
+static ssize_t read_some(int fd, void *to, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, to, size);
+	while (n < 0 && errno == EINTR && !interrupted);
+	return n;
+}
+
+/* Whether a file has bytes behind what it had when it was opened. */
+static bool has_more(int fd)
+{
+	static _Alignas(IO_BLOCK) unsigned char block[IO_BLOCK];
+
+	return read_some(fd, block, sizeof(block)) > 0;
+}
+
+/* Reads a whole source into a transfer. left_bytes: TRANSFER_UNKNOWN for a stream. */
+static int pump(struct transfer *transfer, int fd, const char *name, uint64_t left_bytes,
+		struct err *err)
 {
 	for (;;) {
 		size_t room;
-		void *to = transfer_room(transfer, &room, err);
+		void *to;
 		ssize_t n;
 
+		/* Room behind a full part would begin another one. */
+		if (!left_bytes)
+			break;
+		to = transfer_room(transfer, &room, err);
 		if (!to)
 			return -1;
-		n = read(fd, to, room < READ_BYTES ? room : READ_BYTES);
+		n = read_some(fd, to, room < READ_BYTES ? room : READ_BYTES);
 		if (interrupted)
 			return err_set(err, ERR_FAILED, "interrupted");
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return err_sys(err, errno, "reading %s", name);
 		if (n == 0)
 			return 0;
 		if (transfer_filled(transfer, (size_t)n, err) < 0)
 			return err_prefix(err, "%s", name);
+		if (left_bytes != TRANSFER_UNKNOWN)
+			left_bytes -= (size_t)n;
 	}
+	if (has_more(fd))
+		return err_set(err, ERR_FAILED, "%s grew while it was read", name);
+	return 0;
 }
 
 static void print_result(const struct options *opt, const char *source,
@@ -211,7 +237,9 @@ static int send_one(const struct session *session, const struct options *opt,
 	progress_start(&progress, "upload",
 		       config.size_bytes == TRANSFER_UNKNOWN ? 0 : config.size_bytes);
 	transfer = transfer_open(&config, err);
-	if (transfer && pump(transfer, fd, source, err) == 0)
+	if (transfer &&
+	    pump(transfer, fd, source,
+		 config.size_exact ? config.size_bytes : TRANSFER_UNKNOWN, err) == 0)
 		rc = transfer_finish(transfer, &result, err);
 	if (rc == 0 && list)
 		rc = write_parts(opt, transfer, list, &result, err);
