@@ -97,12 +97,15 @@ vm() {
 	run 'vm disk' 1800 sh tests/vm/disk.sh
 	run 'vm kernels' 1800 sh tests/vm/kernels.sh
 }
+upload() { run upload 240 sh tests/upload/run.sh; }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
-[ $# -gt 0 ] || set -- build rules unit fuzz http cli binaries documents scripts kmods image vm reproducible
+[ $# -gt 0 ] || set -- build rules unit fuzz http cli binaries documents scripts kmods image \
+	upload vm reproducible
 for suite; do
 	case $suite in
-	build | rules | unit | fuzz | http | cli | binaries | documents | scripts | kmods | image | vm | \
+	build | rules | unit | fuzz | http | cli | binaries | documents | scripts | kmods | image | \
+		upload | vm | \
 		reproducible) "$suite" ;;
 	*)
 		echo "run: unknown suite $suite" >&2

@@ -26,6 +26,7 @@ run_case() {
 		bin=$root/build/release/$1/bin
 		capture() { $run "$bin/capture" "$@"; }
 		hash() { $run "$bin/hash" "$@"; }
+		upload() { $run "$bin/upload" "$@"; }
 		grow() { $run "$bin/grow" "$@"; }
 		mkproc() { "$root/build/check/bin/mkproc" "$@"; }
 		umask 022

@@ -12,6 +12,8 @@ kill_half_way() {
 	pkill -9 -P $pid 2> /dev/null || :
 	kill -9 $pid 2> /dev/null || :
 	wait $pid 2> /dev/null || :
+	# Its lock goes with it, which may take a moment.
+	flock -w 20 "$1" true
 	fault none 0
 }
 head -c 20971520 /dev/urandom > "$work/four"
