@@ -1,13 +1,15 @@
 # Programs that run on the instance: static musl, every architecture.
 # To add a tool: its directory in TOOLS, its sources and libraries below.
 
-TOOLS := capture hash grow upload
+TOOLS := capture hash grow compress upload
 SRC_capture := $(wildcard toolkit/capture/*.c)
 LIBS_capture := yyjson mbedcrypto zstd
 SRC_hash := $(wildcard toolkit/hash/*.c)
 LIBS_hash := mbedcrypto
 SRC_grow := toolkit/grow/grow.c
 LIBS_grow := yyjson
+SRC_compress := $(wildcard toolkit/compress/*.c)
+LIBS_compress := archive zstd lzma z yyjson mbedcrypto
 SRC_upload := $(wildcard toolkit/upload/*.c)
 LIBS_upload = yyjson expat $(HTTP_LIBS)
 
@@ -42,5 +44,9 @@ build/release/$(1)/bin/$(2): $(SRC_$(2):%.c=build/release/$(1)/obj/%.o) \
 endef
 $(foreach arch,$(ARCHES),$(foreach tool,$(TOOLS),$(eval $(call program_rule,$(arch),$(tool)))))
 -include $(foreach arch,$(ARCHES),$(LIB_SRC:%.c=build/release/$(arch)/obj/%.d))
+
+# compress bundles through the archive library.
+$(foreach arch,$(ARCHES),$(eval $(SRC_compress:%.c=build/release/$(arch)/obj/%.o): \
+	$(call dep_stamp,$(arch),libarchive)))
 
 TOOL_BINARIES := $(foreach arch,$(ARCHES),$(TOOLS:%=build/release/$(arch)/bin/%))

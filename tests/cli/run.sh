@@ -28,6 +28,7 @@ run_case() {
 		hash() { $run "$bin/hash" "$@"; }
 		upload() { $run "$bin/upload" "$@"; }
 		grow() { $run "$bin/grow" "$@"; }
+		compress() { $run "$bin/compress" "$@"; }
 		mkproc() { "$root/build/check/bin/mkproc" "$@"; }
 		umask 022
 		# shellcheck source=/dev/null

@@ -41,8 +41,8 @@ done <<-EOF
 	curl/ toolkit/lib/http.c
 	yyjson toolkit/lib/json.c
 	expat toolkit/lib/xml.c
-	zstd toolkit/lib/encoder_zst.c
-	archive kmods/unpack.c
+	zstd toolkit/lib/zstd_frame.c
+	archive \(kmods/unpack\|toolkit/compress/tar\).c
 	(libelf|gelf) kmods/modinfo.c
 	ext2fs/ image/ext4.c
 EOF
@@ -58,7 +58,7 @@ done > $out
 result 'no function over 100 lines, no file over 600' $out
 
 : > $out
-for program in capture hash grow upload kmods image; do
+for program in capture hash grow compress upload kmods image; do
 	[ -s "man/$program.1" ] || echo "man/$program.1 is missing" >> $out
 	man --warnings -l "man/$program.1" > /dev/null 2>> $out || :
 done

@@ -7,9 +7,6 @@
  * then, outside the arena, 3 MiB for 64 GiB in chunks of 256 KiB. end() frees them; a
  * caller that gives up before leaves them to the end of the process.
  */
-#define ZSTD_STATIC_LINKING_ONLY /* ZSTD_initStaticCCtx */
-#include <zstd.h>
-
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -18,20 +15,11 @@
 #include "toolkit/lib/encoder.h"
 #include "toolkit/lib/le.h"
 #include "toolkit/lib/lime.h"
+#include "toolkit/lib/zstd_frame.h"
 
-#define LEVEL 1
-/* What pack() is tuned to, whatever the length: its scratch has one size. */
-#define TUNED_BYTES (256u << 10)
-
-/* Frame, block and seek table by their specifications. */
-#define MAGIC_FRAME 0xfd2fb528u
-#define MAGIC_SKIPPABLE 0x184d2a5eu
-#define MAGIC_SEEKABLE 0x8f92eab1u
-#define ENTRY_BYTES 12
-#define FOOTER_BYTES 9
-#define FRAMES_MAX 0x8000000u
+/* Blocks by RFC 8878. */
 #define BLOCK_MAX (128u << 10)
-#define CHECKSUM_BYTES 4
+#define CHECKSUM_BYTES ZSTD_FRAME_CHECKSUM_BYTES
 /* Header with an 8-byte content size, RLE blocks for the longest chunk, checksum. */
 #define ZERO_FRAME_MAX (13 + 4 * 257 + CHECKSUM_BYTES)
 #define ZERO_CHUNK_MAX (256u * BLOCK_MAX)
@@ -104,29 +92,10 @@ static uint64_t xxh64(const unsigned char *data, size_t len)
 	return xxh_tail(hash + len, at, left);
 }
 
-static size_t packed_bound(size_t len_bytes)
-{
-	return ZSTD_COMPRESSBOUND(len_bytes);
-}
-
 static size_t scratch_bytes(size_t chunk_bytes)
 {
 	(void)chunk_bytes;
-	return ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(LEVEL, TUNED_BYTES, 0));
-}
-
-/* Returns 0 when the library fails, which chunk() reports. */
-static size_t pack(const void *data, size_t len_bytes, void *out, void *scratch)
-{
-	ZSTD_compressionParameters tuned = ZSTD_getCParams(LEVEL, TUNED_BYTES, 0);
-	ZSTD_CCtx *cctx = ZSTD_initStaticCCtx(scratch, scratch_bytes(len_bytes));
-	size_t packed;
-
-	if (!cctx || ZSTD_isError(ZSTD_CCtx_setCParams(cctx, tuned)) ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, 1)))
-		return 0;
-	packed = ZSTD_compress2(cctx, out, packed_bound(len_bytes), data, len_bytes);
-	return ZSTD_isError(packed) ? 0 : packed;
+	return zstd_frame_pack_scratch();
 }
 
 static int put(struct zst *zst, const void *data, size_t len, struct err *err)
@@ -155,9 +124,10 @@ static int put_frame(struct zst *zst, const unsigned char *frame, size_t frame_l
 {
 	unsigned char *entry;
 
-	if (zst->table_bytes + ENTRY_BYTES > zst->table_room && table_grow(zst, err) < 0)
+	if (zst->table_bytes + SEEKABLE_ENTRY_BYTES > zst->table_room &&
+	    table_grow(zst, err) < 0)
 		return -1;
-	if (zst->table_bytes / ENTRY_BYTES >= FRAMES_MAX)
+	if (zst->table_bytes / SEEKABLE_ENTRY_BYTES >= SEEKABLE_FRAMES_MAX)
 		return err_set(err, ERR_FAILED, "more frames than a seek table can hold");
 	if (put(zst, frame, frame_len, err) < 0)
 		return -1;
@@ -165,14 +135,14 @@ static int put_frame(struct zst *zst, const unsigned char *frame, size_t frame_l
 	put_le(entry, frame_len, 4);
 	put_le(entry + 4, len, 4);
 	memcpy(entry + 8, frame + frame_len - CHECKSUM_BYTES, CHECKSUM_BYTES);
-	zst->table_bytes += ENTRY_BYTES;
+	zst->table_bytes += SEEKABLE_ENTRY_BYTES;
 	return 0;
 }
 
 /* Single segment, checksum, and how wide the content size is: 0 for 1 byte, 3 for 8. */
 static unsigned char *put_frame_header(unsigned char *to, size_t len, unsigned int size)
 {
-	put_le(to, MAGIC_FRAME, 4);
+	put_le(to, ZSTD_FRAME_MAGIC, 4);
 	to[4] = (unsigned char)(size << 6 | 1 << 5 | 1 << 2);
 	put_le(to + 5, len, size ? 8 : 1);
 	return to + 5 + (size ? 8 : 1);
@@ -247,14 +217,14 @@ static int chunk(struct encoder_state *state, uint64_t phys, const void *data,
 static int end(struct encoder_state *state, struct err *err)
 {
 	struct zst *zst = inner(state);
-	unsigned char header[8], footer[FOOTER_BYTES];
+	unsigned char header[8], footer[SEEKABLE_FOOTER_BYTES];
 	int rc;
 
-	put_le(header, MAGIC_SKIPPABLE, 4);
-	put_le(header + 4, zst->table_bytes + FOOTER_BYTES, 4);
-	put_le(footer, zst->table_bytes / ENTRY_BYTES, 4);
-	footer[4] = 1 << 7;
-	put_le(footer + 5, MAGIC_SEEKABLE, 4);
+	put_le(header, SEEKABLE_FRAME_MAGIC, 4);
+	put_le(header + 4, zst->table_bytes + SEEKABLE_FOOTER_BYTES, 4);
+	put_le(footer, zst->table_bytes / SEEKABLE_ENTRY_BYTES, 4);
+	footer[4] = SEEKABLE_CHECKSUMS;
+	put_le(footer + 5, SEEKABLE_MAGIC, 4);
 	rc = put(zst, header, sizeof(header), err) < 0 ||
 			     put(zst, zst->table, zst->table_bytes, err) < 0 ||
 			     put(zst, footer, sizeof(footer), err) < 0
@@ -268,9 +238,9 @@ static int end(struct encoder_state *state, struct err *err)
 const struct encoder_ops encoder_zst = {
 	.name = "zst",
 	.suffix = "lime.zst",
-	.packed_bound = packed_bound,
+	.packed_bound = zstd_frame_bound,
 	.scratch_bytes = scratch_bytes,
-	.pack = pack,
+	.pack = zstd_frame_pack,
 	.begin = begin,
 	.range = range,
 	.chunk = chunk,

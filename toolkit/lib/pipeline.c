@@ -232,14 +232,15 @@ static void *worker_main(void *arg)
 	struct chunk *chunk;
 
 	while ((chunk = take_filled(e))) {
-		if (e->p->hash)
+		/* Only the log tells the hash of a chunk. */
+		if (e->p->hash && e->p->log)
 			sha256(chunk->data, chunk->len_bytes, chunk->sha256);
 		chunk->packed_len = 0;
-		if (encoder) {
+		if (encoder)
 			chunk->zero = all_zero(chunk->data, chunk->len_bytes);
+		if (encoder && !chunk->zero)
 			chunk->packed_len = encoder->pack(chunk->data, chunk->len_bytes,
 							  chunk->packed, worker->scratch);
-		}
 		set_state(e, chunk, skip_idle(e, CHUNK_PACKED));
 	}
 	return NULL;

@@ -141,18 +141,12 @@ static int read_lines(int fd, struct ranges *ranges, bool *hidden, struct err *e
 	return 0;
 }
 
-int ranges_read_iomem(int proc_dirfd, struct ranges *ranges, struct err *err)
+int ranges_read_fd(int fd, struct ranges *ranges, struct err *err)
 {
-	int fd = openat(proc_dirfd, "iomem", O_RDONLY | O_CLOEXEC);
 	bool hidden = false;
-	int rc;
 
 	ranges->count = 0;
-	if (fd < 0)
-		return err_sys(err, errno, "opening iomem");
-	rc = read_lines(fd, ranges, &hidden, err);
-	io_close(&fd);
-	if (rc < 0)
+	if (read_lines(fd, ranges, &hidden, err) < 0)
 		return -1;
 	if (hidden)
 		return err_set(
@@ -161,4 +155,17 @@ int ranges_read_iomem(int proc_dirfd, struct ranges *ranges, struct err *err)
 	if (!ranges->count)
 		return err_set(err, ERR_FAILED, "iomem lists no System RAM");
 	return 0;
+}
+
+int ranges_read_iomem(int proc_dirfd, struct ranges *ranges, struct err *err)
+{
+	int fd = openat(proc_dirfd, "iomem", O_RDONLY | O_CLOEXEC);
+	int rc;
+
+	ranges->count = 0;
+	if (fd < 0)
+		return err_sys(err, errno, "opening iomem");
+	rc = ranges_read_fd(fd, ranges, err);
+	io_close(&fd);
+	return rc;
 }

@@ -36,4 +36,7 @@ uint64_t ranges_bytes(const struct ranges *ranges);
  */
 int ranges_read_iomem(int proc_dirfd, struct ranges *ranges, struct err *err);
 
+/* The same from an open file, a copy of iomem. */
+int ranges_read_fd(int fd, struct ranges *ranges, struct err *err);
+
 #endif
