@@ -29,6 +29,16 @@ build/check/bin/fuzz_%: build/check/obj/tests/fuzz/fuzz_%.o \
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
 
+# compress's room of the archive library, once more before the objects that it needs.
+build/check/bin/fuzz_bundle: build/check/obj/toolkit/compress/tar.o \
+		build/check/obj/toolkit/compress/listing.o
+build/check/bin/fuzz_bundle: HOST_LIBS := build/check/libfvol.a -Lbuild/deps/host/lib \
+	$(LIBS_compress:%=-l%)
+build/check/bin/compress: $(SRC_compress:%.c=build/check/obj/%.o) build/check/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ -Lbuild/deps/host/lib $(LIBS_compress:%=-l%)
+test-programs: build/check/bin/compress
+
 -include $(wildcard build/check/obj/*/*/*.d)
 
 TEST_PROGRAMS := $(UNIT_TESTS) $(FUZZ_TARGETS) build/check/bin/mkproc

@@ -94,20 +94,31 @@ static void join_nearest(struct decoder *decoder)
 	ranges->count = to + 1;
 }
 
+/* Does the piece go on where the last range ends? */
+static bool continues(const struct decoder *decoder, const struct decoder_piece *piece)
+{
+	const struct ranges *ranges = &decoder->ranges;
+	uint64_t between;
+
+	if (!ranges->count || piece->begins)
+		return false;
+	between = piece->phys - ranges->at[ranges->count - 1].end - 1;
+	return !between || between < decoder->joined_bytes;
+}
+
 static int add(struct decoder *decoder, const struct decoder_piece *piece,
 	       struct err *err)
 {
 	struct ranges *ranges = &decoder->ranges;
-	struct range *last = ranges->count ? &ranges->at[ranges->count - 1] : NULL;
 	uint64_t end = piece->phys + piece->len_bytes - 1;
-	uint64_t between = last ? piece->phys - last->end - 1 : 0;
 
-	if (last && !piece->begins && (!between || between < decoder->joined_bytes)) {
-		last->end = end;
+	while (!continues(decoder, piece) && ranges->count == RANGES_MAX &&
+	       decoder->ops->omits_zeros)
+		join_nearest(decoder);
+	if (continues(decoder, piece)) {
+		ranges->at[ranges->count - 1].end = end;
 		return 0;
 	}
-	while (ranges->count == RANGES_MAX && decoder->ops->omits_zeros)
-		join_nearest(decoder);
 	if (ranges->count == RANGES_MAX)
 		return err_set(err, ERR_FAILED, "more than %d ranges at byte %" PRIu64,
 			       RANGES_MAX, piece->off);

@@ -31,7 +31,6 @@ struct avml {
 	uint64_t off;	     /* of what comes next */
 	bool open;	     /* a block was begun */
 	struct range block;  /* that it spans */
-	uint64_t block_off;  /* of its header */
 	uint64_t stream_off; /* of its frame stream */
 	uint64_t phys;	     /* of the next byte; block.end + 1 when it is full */
 };
@@ -120,33 +119,6 @@ static int lose(struct decoder *decoder, uint64_t off, uint64_t search_off,
 	return 1;
 }
 
-static int open_block(struct decoder *decoder, struct decoder_piece *piece,
-		      struct err *err)
-{
-	struct avml *avml = inner(decoder);
-	const unsigned char *at;
-
-	avml->open = false;
-	if (bytes_left(decoder, avml->off) < HEADER_BYTES + IDENTIFIER_BYTES)
-		return lose(decoder, avml->off, decoder->window.size_bytes, piece,
-			    "the file ends inside an AVML header", err);
-	at = window_at(&decoder->window, avml->off, HEADER_BYTES + IDENTIFIER_BYTES, err);
-	if (!at)
-		return -1;
-	if (!is_header(at, &avml->block))
-		return lose(decoder, avml->off, avml->off + 1, piece,
-			    "no AVML block of at most 16 MiB", err);
-	if (avml->phys && avml->block.start < avml->phys)
-		return lose(decoder, avml->off, avml->off + HEADER_BYTES, piece,
-			    "a block that is not above the one before it", err);
-	avml->open = true;
-	avml->phys = avml->block.start;
-	avml->block_off = avml->off;
-	avml->stream_off = avml->off + HEADER_BYTES;
-	avml->off = avml->stream_off;
-	return 1;
-}
-
 /* Reads type and lengths of the chunk at avml->off. Returns 1; 0 with *why; or -1. */
 static int read_chunk(struct decoder *decoder, struct chunk *chunk, const char **why,
 		      struct err *err)
@@ -189,6 +161,74 @@ static int read_chunk(struct decoder *decoder, struct chunk *chunk, const char *
 	chunk->plain_bytes = snappy_plain_bytes(at, (size_t)left);
 	*why = "a snappy chunk without a plain length";
 	return chunk->plain_bytes != 0;
+}
+
+/*
+ * Salvaging: does the stream of the block whose header was read end in good order, but
+ * with another length of memory? Then it is the header that is damaged, and where the
+ * memory stood is not known. Returns 1, 0, or -1 when the file cannot be read.
+ */
+static int misplaced(struct decoder *decoder, struct err *err)
+{
+	struct avml *avml = inner(decoder);
+	const uint64_t back = avml->off;
+	uint64_t plain = 0;
+	struct chunk chunk;
+	const char *why;
+	int rc = 1, bad = 0;
+
+	for (avml->off = avml->stream_off; rc > 0 && plain <= AVML_BLOCK_MAX;
+	     avml->off += CHUNK_HEADER_BYTES + chunk.len_bytes) {
+		if (plain && bytes_left(decoder, avml->off) >= LENGTH_BYTES) {
+			const unsigned char *at =
+				window_at(&decoder->window, avml->off, LENGTH_BYTES, err);
+
+			rc = at ? 1 : -1;
+			if (at &&
+			    get_le(at, LENGTH_BYTES) == avml->off - avml->stream_off) {
+				bad = plain != range_bytes(&avml->block);
+				break;
+			}
+		}
+		if (rc > 0)
+			rc = read_chunk(decoder, &chunk, &why, err);
+		plain += rc > 0 ? chunk.plain_bytes : 0;
+	}
+	avml->off = back;
+	return rc < 0 ? -1 : bad;
+}
+
+static int open_block(struct decoder *decoder, struct decoder_piece *piece,
+		      struct err *err)
+{
+	struct avml *avml = inner(decoder);
+	const unsigned char *at;
+	int bad;
+
+	avml->open = false;
+	if (bytes_left(decoder, avml->off) < HEADER_BYTES + IDENTIFIER_BYTES)
+		return lose(decoder, avml->off, decoder->window.size_bytes, piece,
+			    "the file ends inside an AVML header", err);
+	at = window_at(&decoder->window, avml->off, HEADER_BYTES + IDENTIFIER_BYTES, err);
+	if (!at)
+		return -1;
+	if (!is_header(at, &avml->block))
+		return lose(decoder, avml->off, avml->off + 1, piece,
+			    "no AVML block of at most 16 MiB", err);
+	if (avml->phys && avml->block.start < avml->phys)
+		return lose(decoder, avml->off, avml->off + HEADER_BYTES, piece,
+			    "a block that is not above the one before it", err);
+	avml->stream_off = avml->off + HEADER_BYTES;
+	bad = decoder->salvage ? misplaced(decoder, err) : 0;
+	if (bad < 0)
+		return -1;
+	if (bad)
+		return lose(decoder, avml->off, avml->stream_off, piece,
+			    "a block of another length than its header says", err);
+	avml->open = true;
+	avml->phys = avml->block.start;
+	avml->off = avml->stream_off;
+	return 1;
 }
 
 /* The memory of a chunk, or NULL when it is damaged (*why) or unreadable (err). */

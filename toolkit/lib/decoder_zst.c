@@ -143,6 +143,38 @@ static int look_at(struct decoder *decoder, struct frame *frame, struct err *err
 }
 
 /*
+ * Salvaging: does the frame unpack to another length than the table says? Then it is the
+ * table that is damaged. Returns 1, 0, or -1.
+ */
+static int table_lies(struct decoder *decoder, const struct frame *frame, struct err *err)
+{
+	size_t scratch_len = zstd_frame_unpack_scratch(), packed;
+	unsigned char *plain = NULL, *scratch = NULL;
+	const unsigned char *at;
+	uint64_t plain_len;
+	int rc = -1;
+
+	if (window_reserve(&decoder->window, (size_t)frame->packed_len, err) < 0)
+		return -1;
+	at = window_at(&decoder->window, frame->off, (size_t)frame->packed_len, err);
+	if (!at)
+		return -1;
+	if (!zstd_frame_measure(at, (size_t)frame->packed_len, &packed, &plain_len) ||
+	    packed != frame->packed_len || plain_len == frame->plain_len ||
+	    plain_len > FRAME_PLAIN_MAX)
+		return 0;
+	plain = map_bytes((size_t)plain_len + 1, err);
+	scratch = map_bytes(scratch_len, err);
+	if (plain && scratch)
+		rc = !zstd_frame_unpack(at, packed, plain, (size_t)plain_len, scratch);
+	if (plain)
+		munmap(plain, (size_t)plain_len + 1);
+	if (scratch)
+		munmap(scratch, scratch_len);
+	return rc;
+}
+
+/*
  * Goes over all frames once: where they end, how long the stream is, how much room the
  * longest one needs. Returns 1; 0 when the table is not good; or -1.
  */
@@ -159,8 +191,13 @@ static int account(struct decoder *decoder, struct err *err)
 
 		if (good < 0)
 			return -1;
-		if (!good && zst->has_table)
-			return 0;
+		if (good && zst->has_table && decoder->salvage) {
+			int lies = table_lies(decoder, &frame, err);
+
+			good = lies < 0 ? lies : !lies;
+		}
+		if (good <= 0 && zst->has_table)
+			return good;
 		if (!good)
 			break;
 		packed_max =

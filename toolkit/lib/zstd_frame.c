@@ -28,7 +28,9 @@ size_t zstd_frame_pack(const void *data, size_t len_bytes, void *out, void *scra
 	ZSTD_CCtx *cctx = ZSTD_initStaticCCtx(scratch, zstd_frame_pack_scratch());
 	size_t packed;
 
+	/* A static context has no defaults: it would leave the content size out. */
 	if (!cctx || ZSTD_isError(ZSTD_CCtx_setCParams(cctx, tuned)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(cctx, ZSTD_c_contentSizeFlag, 1)) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, 1)))
 		return 0;
 	packed = ZSTD_compress2(cctx, out, zstd_frame_bound(len_bytes), data, len_bytes);
