@@ -22,10 +22,22 @@ bench-programs: $(BENCH_OUT)/x86_64/tls
 bench-programs: $(foreach arch,$(ARCHES),$(BENCH_PROGRAMS:%=$(BENCH_OUT)/$(arch)/%))
 .PHONY: bench-programs
 
+# The stages of a conversion alone: the very library that the tools are linked with.
+$(BENCH_OUT)/x86_64/stages: tests/bench/stages.c tests/bench/memlike.h \
+		build/release/x86_64/libfvol.a mk/bench.mk
+	@mkdir -p $(@D)
+	@echo "  CC      $< (x86_64)"
+	@$(CC_x86_64) $(CFLAGS_COMMON) $(LDFLAGS_COMMON) -o $@ $(filter %.c %.a,$^) \
+		-Lbuild/deps/x86_64/lib $(LIBS_capture:%=-l%)
+
+# What a suite needs, where it is not all of it.
+BENCH_NEEDS := $(TOOL_BINARIES) $(IMAGE) out/kmods/catalogue.json vm-tools bench-programs \
+	build/kernels/stamp-images build/stamps/packages-test build/stamps/packages-build
+BENCH_NEEDS_compress := build/release/x86_64/bin/compress build/tests/bench/host/snappy \
+	$(BENCH_OUT)/x86_64/stages $(BENCH_OUT)/x86_64/timed build/stamps/packages-bench
+
 # SUITE= names tests/bench/SUITE.sh, BENCH_ARGS= are its options.
 SUITE ?= capture
-bench: $(TOOL_BINARIES) $(IMAGE) out/kmods/catalogue.json vm-tools bench-programs \
-		build/kernels/stamp-images build/stamps/packages-test \
-		build/stamps/packages-build
+bench: $(or $(BENCH_NEEDS_$(SUITE)),$(BENCH_NEEDS))
 	@sh tests/bench/$(SUITE).sh $(BENCH_ARGS)
 .PHONY: bench

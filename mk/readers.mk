@@ -10,12 +10,9 @@ build/check/bin/test_encoder build/check/bin/test_pipeline: $(READERS)
 build/check/bin/fuzz_snappy: build/check/obj/tests/readers/unsnappy.o
 build/check/bin/fuzz_readimage: $(READERS)
 
-# Our snappy encoder against libsnappy-dev's, which nothing else is linked with;
-# BENCH_FILE= is what to compress. Not a part of `make test`.
-build/tests/bench/host/snappy: tests/bench/snappy.c toolkit/lib/snappy.c \
-		toolkit/lib/snappy.h toolkit/lib/le.h
+# Our snappy encoder against libsnappy-dev's, which nothing else is linked with.
+build/tests/bench/host/snappy: tests/bench/snappy.c tests/bench/memlike.h \
+		toolkit/lib/snappy.c toolkit/lib/snappy.h toolkit/lib/le.h \
+		| build/stamps/packages-bench
 	@mkdir -p $(@D)
 	@$(CC_HOST) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -I. -o $@ $(filter %.c,$^) -lsnappy
-bench-snappy: build/tests/bench/host/snappy
-	@$< $(BENCH_FILE)
-.PHONY: bench-snappy

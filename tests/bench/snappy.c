@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/bench/memlike.h"
 #include "toolkit/lib/snappy.h"
 
 #define DATA_MAX ((size_t)64 << 20)
@@ -108,80 +109,6 @@ static void compare(const char *name, size_t len, bool goal)
 	       our_len, their_len, size, size <= 1.02 ? "ok" : "short");
 }
 
-/* Numbers that look like nothing, the same in every run. */
-static unsigned long long noise(void)
-{
-	static unsigned long long seed = 88172645463325252;
-
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
-static void fill_noise(size_t off, size_t len)
-{
-	for (size_t i = 0; i + 8 <= len; i += 8) {
-		unsigned long long word = noise();
-
-		memcpy(data + off + i, &word, 8);
-	}
-}
-
-static void fill_text(size_t off, size_t len)
-{
-	char line[64];
-
-	for (size_t i = 0, n; i < len; i += n) {
-		n = (size_t)sprintf(line, "%zu: pid %llu on cpu %zu\n", (off + i) / 7,
-				    noise() % 32749, (off + i) % 13);
-		n = n < len - i ? n : len - i;
-		memcpy(data + off + i, line, n);
-	}
-}
-
-/* Structures: kernel pointers into a few places, small counters, flags, zeros between. */
-static void fill_objects(size_t off, size_t len)
-{
-	for (size_t i = 0; i + 8 <= len; i += 8) {
-		unsigned long long r = noise(), word = 0;
-
-		switch (r % 8) {
-		case 0:
-		case 1:
-			word = 0xffff888000000000 + (r >> 16 & 0x3ffff) * 64;
-			break;
-		case 2:
-			word = 0xffffffff81000000 + (r >> 20 & 0xfff) * 16;
-			break;
-		case 3:
-			word = r >> 24 & 0xff;
-			break;
-		case 4:
-			word = (r >> 24 & 0xfff) << 32 | 1;
-			break;
-		}
-		memcpy(data + off + i, &word, 8);
-	}
-}
-
-/* Half of it zero pages, the rest objects, text and what was compressed or encrypted. */
-static void fill_memory(void)
-{
-	for (size_t off = 0; off < DATA_MAX; off += 4096) {
-		unsigned int kind = (unsigned int)(noise() >> 32) % 16;
-
-		if (kind < 8)
-			memset(data + off, 0, 4096);
-		else if (kind < 12)
-			fill_objects(off, 4096);
-		else if (kind < 15)
-			fill_text(off, 4096);
-		else
-			fill_noise(off, 4096);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
@@ -196,13 +123,13 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	compare("zero", DATA_MAX, false);
-	fill_noise(0, DATA_MAX);
+	memlike_noise(data, DATA_MAX);
 	compare("random", DATA_MAX, false);
-	fill_text(0, DATA_MAX);
+	memlike_text(data, DATA_MAX);
 	compare("text", DATA_MAX, false);
-	fill_objects(0, DATA_MAX);
+	memlike_objects(data, DATA_MAX);
 	compare("objects", DATA_MAX, false);
-	fill_memory();
+	memlike_fill(data, DATA_MAX);
 	compare("memory", DATA_MAX, true);
 	return 0;
 }

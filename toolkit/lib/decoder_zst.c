@@ -70,7 +70,7 @@ static int find_table(struct decoder *decoder, struct err *err)
 	uint64_t size = decoder->window.size_bytes, table;
 	const unsigned char *at;
 
-	zst->table_why = "no seek table ends the file (zstd -d reads other zstd files)";
+	zst->table_why = "the file does not end with a seek table";
 	if (size < SKIPPABLE_HEADER_BYTES + SEEKABLE_FOOTER_BYTES)
 		return 0;
 	at = window_at(&zst->table, size - SEEKABLE_FOOTER_BYTES, SEEKABLE_FOOTER_BYTES,
