@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing of one group of packages.debian: host-packages.sh build|test.
+# Installs what is missing of one group of packages.debian: host-packages.sh
+# build|test|bench.
 # On a distribution that is not Debian 12 it prints what is needed and stops, unless
 # HAVE_PACKAGES=1 says that everything is there.
 # Exit: 0 all there; 4 cannot install; 5 installing failed.

@@ -57,11 +57,11 @@ larger() { awk -v a="$1" -v b="$2" 'BEGIN { print (a > b ? a : b) }'; }
 hash=0 pack=0 unpack=0 avml=0 lime=0
 i=0
 while [ $i -lt "$rounds" ]; do
-	hash=$(larger $hash "$(stage hash)")
-	pack=$(larger $pack "$(stage pack)")
-	avml=$(larger $avml "$(convert avml "$dir/image.lime")")
-	unpack=$(larger $unpack "$(stage unpack)")
-	lime=$(larger $lime "$(convert lime "$dir/image.avml")")
+	hash=$(larger "$hash" "$(stage hash)")
+	pack=$(larger "$pack" "$(stage pack)")
+	avml=$(larger "$avml" "$(convert avml "$dir/image.lime")")
+	unpack=$(larger "$unpack" "$(stage unpack)")
+	lime=$(larger "$lime" "$(convert lime "$dir/image.avml")")
 	i=$((i + 1))
 done
 echo "# stages alone, one core, MB/s: hash $hash, pack $pack, unpack $unpack"
