@@ -31,7 +31,7 @@ static int write_new(struct json *doc, const char *path, struct err *err)
 	if (dirfd < 0)
 		err_sys(err, errno, "opening the directory of %s", path);
 	else
-		rc = sink_write_file(dirfd, basename(copy_base), text, len, err);
+		rc = sink_write_file(dirfd, basename(copy_base), text, len, false, err);
 out:
 	io_close(&dirfd);
 	free(text);
