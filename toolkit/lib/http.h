@@ -8,7 +8,9 @@
  *
  * A response of ANY status is a success of http_perform(): 403 and 503 are the caller's
  * to judge. A failure is an answer that did not come whole, and its class says what a
- * retry policy may do. Nothing is retried here, with one exception: see http_body.rewind.
+ * retry policy may do. Nothing is retried here, with two exceptions: see
+ * http_body.rewind, and a 417 answer to expect_continue, after which the body is sent
+ * without asking.
  *
  * Secrets: headers and query strings hold tokens and signatures, so no error text ever
  * has them; it has method, scheme, host and path.
