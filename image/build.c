@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +38,24 @@ struct build {
 	unsigned char *buffer;
 };
 
+/* The directory of trusted keys is a line that the plan does not have. */
+static int add_keys(const struct build *build, char *text, size_t *len, struct err *err)
+{
+	const char *keys = build->request->keys;
+	int n;
+
+	if (!keys)
+		return 0;
+	if (!*keys || keys[strcspn(keys, " \t\n#")])
+		return err_set(err, ERR_USAGE,
+			       "the directory of keys needs a name without blanks");
+	n = snprintf(text + *len, PLAN_MAX - *len, "\ntree /keys %s\n", keys);
+	if (n < 0 || (size_t)n >= PLAN_MAX - *len)
+		return err_set(err, ERR_FAILED, "the plan is too long");
+	*len += (size_t)n;
+	return 0;
+}
+
 static int load_tree(struct build *build, struct err *err)
 {
 	struct plan plan = { 0 };
@@ -56,9 +75,12 @@ static int load_tree(struct build *build, struct err *err)
 		err_sys(err, errno, "opening %s", build->request->root);
 		goto out;
 	}
-	if (plan_parse(text, len, &plan, err) < 0 ||
+	if (add_keys(build, text, &len, err) < 0 ||
+	    plan_parse(text, len, &plan, err) < 0 ||
 	    tree_collect(&build->tree, &plan, rootfd, err) < 0 ||
 	    tree_add(&build->tree, MANIFEST_NAME, false, 0644, err) < 0 ||
+	    (build->request->signer &&
+	     tree_add(&build->tree, MANIFEST_SIGNATURE, false, 0644, err) < 0) ||
 	    tree_add(&build->tree, LOST_FOUND, true, 0700, err) < 0 ||
 	    tree_settle(&build->tree, err) < 0) {
 		err_prefix(err, "%s", build->request->plan);
@@ -82,14 +104,26 @@ static bool is_lost_found(const struct tree_node *node)
 	return strcmp(node->path, LOST_FOUND) == 0;
 }
 
-/* Inode numbers follow the order of the paths: node 1 is 12, or 11 is lost+found. */
+static bool is_signature(const struct tree_node *node)
+{
+	return strcmp(node->path, MANIFEST_SIGNATURE) == 0;
+}
+
+/* Inode numbers follow the order of the paths: node 1 is 12, or 11 is lost+found. The
+ * signature has the last one, so that it changes no other. */
 static uint32_t inode_of(const struct tree *tree, size_t index)
 {
+	bool behind = false;
+
 	if (index == 0)
 		return EXT4_ROOT;
 	if (is_lost_found(&tree->nodes[index]))
 		return EXT4_LOST_FOUND;
-	return EXT4_LOST_FOUND + (uint32_t)index;
+	if (is_signature(&tree->nodes[index]))
+		return EXT4_LOST_FOUND + (uint32_t)tree->count - 1;
+	for (size_t i = 1; i < index && !behind; i++)
+		behind = is_signature(&tree->nodes[i]);
+	return EXT4_LOST_FOUND + (uint32_t)index - behind;
 }
 
 /* All names of a directory; the caller frees them. Returns NULL when memory ran out. */
@@ -154,6 +188,8 @@ static int measure(struct build *build, struct err *err)
 			node->size_bytes = LOST_FOUND_BLOCKS * EXT4_BLOCK;
 		if (is_manifest(node))
 			node->size_bytes = build->manifest_len;
+		if (is_signature(node))
+			node->size_bytes = SIGNATURE_MAX;
 		blocks += node->size_bytes / EXT4_BLOCK +
 			  (node->size_bytes % EXT4_BLOCK != 0);
 	}
@@ -288,6 +324,25 @@ static int make_manifest(struct build *build, struct err *err)
 	return err_set(err, ERR_FAILED, "the tree has no MANIFEST");
 }
 
+static int add_signature(struct build *build, struct err *err)
+{
+	uint8_t der[SIGNATURE_MAX];
+	size_t len, i = 0;
+
+	if (!build->request->signer)
+		return 0;
+	if (signer_sign(build->request->signer, build->result->manifest_sha256, der, &len,
+			build->result->key_id, err) < 0)
+		return err_prefix(err, "signing the MANIFEST");
+	build->result->is_signed = true;
+	while (!is_signature(&build->tree.nodes[i]))
+		i++;
+	build->tree.nodes[i].size_bytes = len;
+	if (ext4_reserve(build->ext4, len, &build->maps[i], err) < 0)
+		return -1;
+	return put_data(build, &build->maps[i], 0, der, len, err);
+}
+
 static int put_dir(struct build *build, size_t index, struct err *err)
 {
 	const struct tree_node *node = &build->tree.nodes[index];
@@ -352,7 +407,8 @@ static int write_image(struct build *build, struct err *err)
 	if (!build->ext4)
 		return -1;
 	if (measure(build, err) < 0 || reserve_dirs(build, err) < 0 ||
-	    copy_files(build, err) < 0 || make_manifest(build, err) < 0)
+	    copy_files(build, err) < 0 || make_manifest(build, err) < 0 ||
+	    add_signature(build, err) < 0)
 		return -1;
 	ext4_seal(build->ext4, build->result->manifest_sha256);
 	if (put_nodes(build, err) < 0)

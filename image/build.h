@@ -6,9 +6,11 @@
 #ifndef FVOL_IMAGE_BUILD_H
 #define FVOL_IMAGE_BUILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "image/sign.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/sha256.h"
 
@@ -16,7 +18,9 @@ struct build_request {
 	const char *plan; /* relative to the working directory, as are the two outputs */
 	const char *root; /* sources are relative to it */
 	const char *out;
-	const char *manifest_out; /* NULL: not wanted */
+	const char *manifest_out;    /* NULL: not wanted */
+	const char *keys;	     /* directory of trusted keys for /keys, or NULL */
+	const struct signer *signer; /* of MANIFEST.sig; NULL: the image is not signed */
 	uint64_t size_bytes;
 	int64_t epoch;
 };
@@ -25,6 +29,8 @@ struct build_result {
 	size_t files;
 	uint64_t data_bytes;
 	uint8_t manifest_sha256[SHA256_LEN];
+	bool is_signed;
+	uint8_t key_id[SHA256_LEN]; /* of the key that signed */
 };
 
 #define BUILD_EPOCH_MAX                                                                  \
@@ -33,7 +39,8 @@ struct build_result {
 
 /*
  * The bytes of the image depend on size, epoch and what the plan puts on the volume, and
- * on nothing else. On failure there is no new file at out; an old one stays.
+ * on nothing else; a signature adds one name, one inode and one block. On failure there
+ * is no new file at out; an old one stays.
  */
 int build_image(const struct build_request *request, struct build_result *result,
 		struct err *err);

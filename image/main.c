@@ -7,6 +7,7 @@
 
 #include "image/build.h"
 #include "image/extract.h"
+#include "image/sign.h"
 #include "image/verify.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
@@ -22,6 +23,12 @@ static const char usage[] =
 	"       image ls VOLUME [PATH]\n"
 	"       image cat VOLUME PATH\n"
 	"       image extract VOLUME PATH DIR\n"
+	"       image keygen KEY.pem PUBLIC.pem\n"
+	"       image sign SIGNER FILE...\n"
+	"       image verify-signature (--key PUBLIC.pem | --keys DIR) FILE [SIGNATURE]\n"
+	"       image trust DIR PUBLIC.pem\n"
+	"       image revoke SIGNER --reason TEXT DIR ID\n"
+	"       SIGNER is --sign-key KEY.pem, or --sign-command PROGRAM --key PUBLIC.pem\n"
 	"\n"
 	"Makes the forensic volume and reads it back. VOLUME is an image file or a block\n"
 	"device; it is only read, never mounted, and may come from a hostile host.\n"
@@ -32,6 +39,8 @@ static const char usage[] =
 	"  --epoch SECONDS      every time in the image, since 1970\n"
 	"  --root DIR           sources are relative to DIR (default: .)\n"
 	"  --manifest-out FILE  write the MANIFEST to FILE, too\n"
+	"  --keys DIR           trusted keys, for /keys on the volume\n"
+	"  SIGNER               sign the MANIFEST: MANIFEST.sig\n"
 	"\n"
 	"verify hashes every file that the MANIFEST names and looks for others.\n"
 	"  --manifest-sha256 HEX  the MANIFEST itself must have this hash\n"
@@ -39,6 +48,14 @@ static const char usage[] =
 	"ls lists type, mode, bytes, time and path of everything below PATH.\n"
 	"cat writes one file to standard output.\n"
 	"extract copies PATH, with all below it, into the existing directory DIR.\n"
+	"\n"
+	"keygen makes a key pair (ECDSA, P-256) and prints its id.\n"
+	"sign writes FILE.sig, as 'openssl dgst -sha256 -sign' does.\n"
+	"verify-signature checks FILE.sig by a key or by the trusted keys of DIR.\n"
+	"trust adds a public key to DIR; revoke adds a key's id to the signed list there.\n"
+	"  --sign-key KEY.pem      the private key\n"
+	"  --sign-command PROGRAM  gets the SHA-256 (32 bytes) on standard input, prints the\n"
+	"                          signature in DER; it is checked by --key\n"
 	"\n"
 	"  -h, --help           this text\n"
 	"  -V, --version        the version\n"
@@ -53,6 +70,11 @@ enum option_name {
 	OPT_ROOT,
 	OPT_MANIFEST,
 	OPT_SHA,
+	OPT_SIGN_KEY,
+	OPT_SIGN_COMMAND,
+	OPT_KEY,
+	OPT_KEYS,
+	OPT_REASON,
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_COUNT
@@ -65,6 +87,11 @@ static const struct option long_options[] = {
 	{ "root", required_argument, NULL, OPT_ROOT },
 	{ "manifest-out", required_argument, NULL, OPT_MANIFEST },
 	{ "manifest-sha256", required_argument, NULL, OPT_SHA },
+	{ "sign-key", required_argument, NULL, OPT_SIGN_KEY },
+	{ "sign-command", required_argument, NULL, OPT_SIGN_COMMAND },
+	{ "key", required_argument, NULL, OPT_KEY },
+	{ "keys", required_argument, NULL, OPT_KEYS },
+	{ "reason", required_argument, NULL, OPT_REASON },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -81,6 +108,13 @@ static int run_verify(const struct arguments *args, struct err *err);
 static int run_ls(const struct arguments *args, struct err *err);
 static int run_cat(const struct arguments *args, struct err *err);
 static int run_extract(const struct arguments *args, struct err *err);
+static int run_keygen(const struct arguments *args, struct err *err);
+static int run_sign(const struct arguments *args, struct err *err);
+static int run_verify_signature(const struct arguments *args, struct err *err);
+static int run_trust(const struct arguments *args, struct err *err);
+static int run_revoke(const struct arguments *args, struct err *err);
+
+#define SIGNER_OPTIONS (1 << OPT_SIGN_KEY | 1 << OPT_SIGN_COMMAND | 1 << OPT_KEY)
 
 static const struct command {
 	const char *name;
@@ -92,12 +126,18 @@ static const struct command {
 } commands[] = {
 	{ "build", run_build,
 	  1 << OPT_PLAN | 1 << OPT_SIZE | 1 << OPT_EPOCH | 1 << OPT_ROOT |
-		  1 << OPT_MANIFEST,
+		  1 << OPT_MANIFEST | 1 << OPT_KEYS | SIGNER_OPTIONS,
 	  1 << OPT_PLAN | 1 << OPT_SIZE | 1 << OPT_EPOCH, 1, 1 },
 	{ "verify", run_verify, 1 << OPT_SHA, 0, 1, 1 },
 	{ "ls", run_ls, 0, 0, 1, 2 },
 	{ "cat", run_cat, 0, 0, 2, 2 },
 	{ "extract", run_extract, 0, 0, 3, 3 },
+	{ "keygen", run_keygen, 0, 0, 2, 2 },
+	{ "sign", run_sign, SIGNER_OPTIONS, 0, 1, SIZE_MAX },
+	{ "verify-signature", run_verify_signature, 1 << OPT_KEY | 1 << OPT_KEYS, 0, 1,
+	  2 },
+	{ "trust", run_trust, 0, 0, 2, 2 },
+	{ "revoke", run_revoke, SIGNER_OPTIONS | 1 << OPT_REASON, 1 << OPT_REASON, 2, 2 },
 };
 
 /* Decimal digits only: strtoull() would take signs and blanks. */
@@ -132,12 +172,38 @@ static int parse_size(const char *text, uint64_t *size_bytes, struct err *err)
 	return 0;
 }
 
+/* Returns 1 when the options name a signer, 0 when they name none, -1 on half of one. */
+static int take_signer(const struct arguments *args, struct signer *signer,
+		       struct err *err)
+{
+	signer->key_path = args->options[OPT_SIGN_KEY];
+	signer->command = args->options[OPT_SIGN_COMMAND];
+	signer->public_path = args->options[OPT_KEY];
+	if (!signer->command != !signer->public_path ||
+	    (signer->key_path && signer->command))
+		return err_set(err, ERR_USAGE,
+			       "--sign-key, or --sign-command with --key, is needed");
+	return signer->key_path || signer->command;
+}
+
+static int need_signer(const struct arguments *args, struct signer *signer,
+		       struct err *err)
+{
+	int named = take_signer(args, signer, err);
+
+	return named ? named
+		     : err_set(err, ERR_USAGE,
+			       "--sign-key, or --sign-command with --key, is needed");
+}
+
 static int run_build(const struct arguments *args, struct err *err)
 {
+	struct signer signer;
 	struct build_request request = {
 		.plan = args->options[OPT_PLAN],
 		.root = args->options[OPT_ROOT] ? args->options[OPT_ROOT] : ".",
 		.manifest_out = args->options[OPT_MANIFEST],
+		.keys = args->options[OPT_KEYS],
 		.out = args->operands[0],
 	};
 	struct build_result result;
@@ -153,11 +219,24 @@ static int run_build(const struct arguments *args, struct err *err)
 			       "--epoch %s is not a time that ext4 can hold",
 			       args->options[OPT_EPOCH]);
 	request.epoch = (int64_t)epoch;
+	switch (take_signer(args, &signer, err)) {
+	case 0:
+		break;
+	case 1:
+		request.signer = &signer;
+		break;
+	default:
+		return -1;
+	}
 	if (build_image(&request, &result, err) < 0)
 		return -1;
 	sha256_to_hex(result.manifest_sha256, hex);
 	printf("%s: %zu files, %llu bytes, MANIFEST sha256 %s\n", request.out,
 	       result.files, (unsigned long long)result.data_bytes, hex);
+	if (result.is_signed) {
+		sha256_to_hex(result.key_id, hex);
+		printf("%s: MANIFEST signed by key %s\n", request.out, hex);
+	}
 	return 0;
 }
 
@@ -194,6 +273,44 @@ static int run_extract(const struct arguments *args, struct err *err)
 {
 	return extract_copy(args->operands[0], args->operands[1], args->operands[2],
 			    stdout, err);
+}
+
+static int run_keygen(const struct arguments *args, struct err *err)
+{
+	return sign_keygen(args->operands[0], args->operands[1], stdout, err);
+}
+
+static int run_sign(const struct arguments *args, struct err *err)
+{
+	struct signer signer;
+
+	if (need_signer(args, &signer, err) < 0)
+		return -1;
+	return sign_files(&signer, args->operands, args->operand_count, stdout, err);
+}
+
+static int run_verify_signature(const struct arguments *args, struct err *err)
+{
+	if (!args->options[OPT_KEY] == !args->options[OPT_KEYS])
+		return err_set(err, ERR_USAGE, "one of --key and --keys is needed");
+	return sign_verify(
+		args->options[OPT_KEY], args->options[OPT_KEYS], args->operands[0],
+		args->operand_count > 1 ? args->operands[1] : NULL, stdout, err);
+}
+
+static int run_trust(const struct arguments *args, struct err *err)
+{
+	return sign_trust(args->operands[0], args->operands[1], stdout, err);
+}
+
+static int run_revoke(const struct arguments *args, struct err *err)
+{
+	struct signer signer;
+
+	if (need_signer(args, &signer, err) < 0)
+		return -1;
+	return sign_revoke(&signer, args->operands[0], args->operands[1],
+			   args->options[OPT_REASON], stdout, err);
 }
 
 static const struct command *find_command(const char *name)

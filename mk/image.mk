@@ -19,12 +19,23 @@ IMAGE_SOURCES := image/README.txt image/volume.plan $(CA_BUNDLE) $(wildcard moun
 IMAGE_STAMPS := $(foreach arch,$(ARCHES),$(foreach dep,$(DEPS_$(arch)),\
 	$(call dep_stamp,$(arch),$(dep))))
 
+# SIGN_KEY=FILE signs the MANIFEST, or SIGN_COMMAND=PROGRAM with SIGN_PUBLIC=FILE; KEYS=DIR
+# are the trusted keys on the volume. With other options the image is another one.
+IMAGE_OPTIONS := $(if $(SIGN_KEY),--sign-key $(SIGN_KEY)) \
+	$(if $(SIGN_COMMAND),--sign-command $(SIGN_COMMAND) --key $(SIGN_PUBLIC)) \
+	$(if $(KEYS),--keys $(KEYS))
+IMAGE_SIGNING := build/stamps/image-options
+$(shell mkdir -p build/stamps; echo '$(strip $(IMAGE_OPTIONS))' | cmp -s - $(IMAGE_SIGNING) || \
+	echo '$(strip $(IMAGE_OPTIONS))' > $(IMAGE_SIGNING))
+
 out/fvol.img out/MANIFEST &: $(IMAGE) $(TOOL_BINARIES) out/kmods/catalogue.json \
-		$(IMAGE_SOURCES) $(IMAGE_STAMPS) VERSION mk/config.mk
+		$(IMAGE_SOURCES) $(IMAGE_STAMPS) VERSION mk/config.mk $(IMAGE_SIGNING) \
+		$(SIGN_KEY) $(SIGN_PUBLIC) $(if $(KEYS),$(wildcard $(KEYS)/*))
 	@mkdir -p out
 	@echo "  IMAGE   out/fvol.img"
 	@$(IMAGE) build --plan image/volume.plan --size $(IMAGE_SIZE) \
-		--epoch $(SOURCE_DATE_EPOCH) --manifest-out out/MANIFEST out/fvol.img
+		--epoch $(SOURCE_DATE_EPOCH) --manifest-out out/MANIFEST \
+		$(IMAGE_OPTIONS) out/fvol.img
 
 image: out/fvol.img
 .PHONY: image

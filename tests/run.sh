@@ -81,6 +81,7 @@ scripts() { run scripts 600 sh tests/scripts/run.sh; }
 kmods() { run kmods 900 sh tests/kmods/run.sh; }
 image() {
 	run image 900 sh tests/image/run.sh
+	run 'image sign' 300 sh tests/image/sign.sh
 	run 'image mount' 300 sh tests/image/mount.sh
 	run 'image growth' 1200 sh tests/image/grow.sh 4G 64G 1100G
 }

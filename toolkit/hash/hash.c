@@ -22,6 +22,7 @@ static const char usage[] =
 	"       hash --custody head LOG\n"
 	"       hash --custody append --instance ID --action ACTION [--note TEXT] LOG FILE\n"
 	"       hash --custody seal DIR\n"
+	"       hash --signature SIG (--key PUBLIC.pem | --keys DIR) FILE\n"
 	"\n"
 	"SHA-256 of files, in the form that sha256sum writes and reads. Files are read past\n"
 	"the page cache. Without FILE, or for -, standard input is hashed.\n"
@@ -42,6 +43,8 @@ static const char usage[] =
 	"      --instance ID, --action ACTION, --note TEXT   what the line says\n"
 	"      --custody seal         seal each DIR/INSTANCE/TIME by its SHA256SUMS, print\n"
 	"                             their heads\n"
+	"      --signature SIG        check FILE's signature (ECDSA P-256, DER) by a key or by\n"
+	"                             the trusted keys of a directory\n"
 	"  -h, --help                 show this text\n"
 	"  -V, --version              show the version\n"
 	"\n"
@@ -79,6 +82,9 @@ enum {
 	OPT_INSTANCE,
 	OPT_ACTION,
 	OPT_NOTE,
+	OPT_SIGNATURE,
+	OPT_KEY,
+	OPT_KEYS,
 };
 
 static const struct option long_options[] = {
@@ -93,6 +99,9 @@ static const struct option long_options[] = {
 	{ "instance", required_argument, NULL, OPT_INSTANCE },
 	{ "action", required_argument, NULL, OPT_ACTION },
 	{ "note", required_argument, NULL, OPT_NOTE },
+	{ "signature", required_argument, NULL, OPT_SIGNATURE },
+	{ "key", required_argument, NULL, OPT_KEY },
+	{ "keys", required_argument, NULL, OPT_KEYS },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -122,6 +131,12 @@ static const char **slot_of(struct options *opt, int c)
 		return &opt->action;
 	case OPT_NOTE:
 		return &opt->note;
+	case OPT_SIGNATURE:
+		return &opt->signature;
+	case OPT_KEY:
+		return &opt->key;
+	case OPT_KEYS:
+		return &opt->keys;
 	default:
 		return NULL;
 	}
@@ -164,10 +179,13 @@ static int parse(int argc, char **argv, struct options *opt)
 static const char *contradiction(const struct options *opt, int files)
 {
 	uint8_t digest[SHA256_LEN];
-	int modes = !!opt->output + !!opt->check + !!opt->volume + !!opt->custody;
+	int modes = !!opt->output + !!opt->check + !!opt->volume + !!opt->custody +
+		    !!opt->signature;
+	const char *why;
 
 	if (modes > 1)
-		return "--output, --check, --volume and --custody exclude each other";
+		return "--output, --check, --volume, --custody and --signature exclude "
+		       "each other";
 	if ((opt->check || opt->volume) && files)
 		return "--check and --volume take no further argument";
 	if (opt->volume && !opt->manifest_sha256)
@@ -179,7 +197,8 @@ static const char *contradiction(const struct options *opt, int files)
 		return "--manifest-sha256 and --serial belong to --volume";
 	if (opt->quiet && !opt->check)
 		return "--quiet belongs to --check";
-	return custody_contradiction(opt, files);
+	why = custody_contradiction(opt, files);
+	return why ? why : signature_contradiction(opt, files);
 }
 
 int main(int argc, char **argv)
@@ -199,6 +218,8 @@ int main(int argc, char **argv)
 			code = do_volume(&opt);
 		else if (opt.custody)
 			code = do_custody(&opt, argv + optind);
+		else if (opt.signature)
+			code = do_signature(&opt, argv[optind]);
 		else
 			code = do_hash(&opt, argv + optind, argc - optind);
 	}

@@ -16,6 +16,9 @@ struct options {
 	const char *instance;
 	const char *action;
 	const char *note;
+	const char *signature;
+	const char *key;
+	const char *keys;
 	bool quiet;
 };
 
@@ -23,8 +26,10 @@ struct options {
 int do_hash(const struct options *opt, char **files, int count);
 int do_check(const struct options *opt);
 int do_custody(const struct options *opt, char **arguments);
+int do_signature(const struct options *opt, const char *path);
 
-/* What is wrong with the options of --custody, or NULL. */
+/* What is wrong with the options of --custody and of --signature, or NULL. */
 const char *custody_contradiction(const struct options *opt, int arguments);
+const char *signature_contradiction(const struct options *opt, int arguments);
 
 #endif
