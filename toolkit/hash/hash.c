@@ -22,6 +22,7 @@ static const char usage[] =
 	"       hash --custody head LOG\n"
 	"       hash --custody append --instance ID --action ACTION [--note TEXT] LOG FILE\n"
 	"       hash --custody seal DIR\n"
+	"       hash --chunks DIR | --chunks LOG IMAGE\n"
 	"       hash --signature SIG (--key PUBLIC.pem | --keys DIR) FILE\n"
 	"\n"
 	"SHA-256 of files, in the form that sha256sum writes and reads. Files are read past\n"
@@ -43,6 +44,8 @@ static const char usage[] =
 	"      --instance ID, --action ACTION, --note TEXT   what the line says\n"
 	"      --custody seal         seal each DIR/INSTANCE/TIME by its SHA256SUMS, print\n"
 	"                             their heads\n"
+	"      --chunks DIR           hold the lime or raw image in DIR against memory.chunks,\n"
+	"                             say where it is damaged; or LOG and IMAGE by name\n"
 	"      --signature SIG        check FILE's signature (ECDSA P-256, DER) by a key or by\n"
 	"                             the trusted keys of a directory\n"
 	"  -h, --help                 show this text\n"
@@ -85,6 +88,7 @@ enum {
 	OPT_SIGNATURE,
 	OPT_KEY,
 	OPT_KEYS,
+	OPT_CHUNKS,
 };
 
 static const struct option long_options[] = {
@@ -102,6 +106,7 @@ static const struct option long_options[] = {
 	{ "signature", required_argument, NULL, OPT_SIGNATURE },
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "keys", required_argument, NULL, OPT_KEYS },
+	{ "chunks", required_argument, NULL, OPT_CHUNKS },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -137,6 +142,8 @@ static const char **slot_of(struct options *opt, int c)
 		return &opt->key;
 	case OPT_KEYS:
 		return &opt->keys;
+	case OPT_CHUNKS:
+		return &opt->chunks;
 	default:
 		return NULL;
 	}
@@ -180,12 +187,14 @@ static const char *contradiction(const struct options *opt, int files)
 {
 	uint8_t digest[SHA256_LEN];
 	int modes = !!opt->output + !!opt->check + !!opt->volume + !!opt->custody +
-		    !!opt->signature;
+		    !!opt->signature + !!opt->chunks;
 	const char *why;
 
 	if (modes > 1)
-		return "--output, --check, --volume, --custody and --signature exclude "
-		       "each other";
+		return "--output, --check, --volume, --custody, --signature and --chunks "
+		       "exclude each other";
+	if (opt->chunks && files > 1)
+		return "--chunks takes one image";
 	if ((opt->check || opt->volume) && files)
 		return "--check and --volume take no further argument";
 	if (opt->volume && !opt->manifest_sha256)
@@ -220,6 +229,8 @@ int main(int argc, char **argv)
 			code = do_custody(&opt, argv + optind);
 		else if (opt.signature)
 			code = do_signature(&opt, argv[optind]);
+		else if (opt.chunks)
+			code = do_chunks(&opt, argv[optind]);
 		else
 			code = do_hash(&opt, argv + optind, argc - optind);
 	}

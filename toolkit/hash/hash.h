@@ -19,6 +19,7 @@ struct options {
 	const char *signature;
 	const char *key;
 	const char *keys;
+	const char *chunks;
 	bool quiet;
 };
 
@@ -26,6 +27,7 @@ struct options {
 int do_hash(const struct options *opt, char **files, int count);
 int do_check(const struct options *opt);
 int do_custody(const struct options *opt, char **arguments);
+int do_chunks(const struct options *opt, const char *image); /* image: NULL or a file */
 int do_signature(const struct options *opt, const char *path);
 
 /* What is wrong with the options of --custody and of --signature, or NULL. */
