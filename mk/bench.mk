@@ -19,6 +19,13 @@ $(BENCH_OUT)/x86_64/tls: build/release/x86_64/obj/tests/bench/tls.o build/releas
 	@$(CC_x86_64) $(LDFLAGS_COMMON) -o $@ $^ -Lbuild/deps/x86_64/lib $(HTTP_LIBS:%=-l%)
 bench-programs: $(BENCH_OUT)/x86_64/tls
 
+# SHA-256 as it is released.
+$(BENCH_OUT)/x86_64/sha256: build/release/x86_64/obj/tests/bench/sha256.o \
+		build/release/x86_64/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_x86_64) $(LDFLAGS_COMMON) -o $@ $^ -Lbuild/deps/x86_64/lib -lmbedcrypto
+
+bench-programs: $(BENCH_OUT)/x86_64/sha256
 bench-programs: $(foreach arch,$(ARCHES),$(BENCH_PROGRAMS:%=$(BENCH_OUT)/$(arch)/%))
 .PHONY: bench-programs
 

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "toolkit/hash/hash.h"
+#include "toolkit/hash/pool.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
@@ -15,7 +18,7 @@
 #include "toolkit/lib/volume.h"
 
 static const char usage[] =
-	"Usage: hash [--output SUMS] [FILE...]\n"
+	"Usage: hash [--output SUMS] [--recursive] [FILE...]\n"
 	"       hash --check SUMS\n"
 	"       hash --volume DIR --manifest-sha256 HEX [--serial SERIAL]\n"
 	"       hash --custody verify [--head HEX] LOG\n"
@@ -32,6 +35,9 @@ static const char usage[] =
 	"  -c, --check SUMS           check each file that SUMS lists, names relative to the\n"
 	"                             directory of SUMS\n"
 	"  -q, --quiet                with --check: name only what differs\n"
+	"  -r, --recursive            hash all files below a directory, too; symbolic links and\n"
+	"                             devices are named and left out (exit 3)\n"
+	"      --jobs N               files at a time (default: one a processor, at most 4)\n"
 	"      --volume DIR           check the forensic volume mounted at DIR: device,\n"
 	"                             mount options, MANIFEST, this machine's tools, scripts\n"
 	"      --manifest-sha256 HEX  the MANIFEST that the volume must have\n"
@@ -51,8 +57,8 @@ static const char usage[] =
 	"  -h, --help                 show this text\n"
 	"  -V, --version              show the version\n"
 	"\n"
-	"Exit: 0 done and all equal; 1 something differs or is missing; 2 usage; 3 the chain\n"
-	"of custody holds, but lines were torn; 4 refused by the system; 5 failed (nothing can\n"
+	"Exit: 0 done and all equal; 1 something differs or is missing; 2 usage; 3 something\n"
+	"was left out, or lines of a chain of custody that holds were torn; 4 refused by the system; 5 failed (nothing can\n"
 	"be said of at least one file).\n";
 
 static int do_volume(const struct options *opt)
@@ -89,12 +95,15 @@ enum {
 	OPT_KEY,
 	OPT_KEYS,
 	OPT_CHUNKS,
+	OPT_JOBS,
 };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "check", required_argument, NULL, 'c' },
 	{ "quiet", no_argument, NULL, 'q' },
+	{ "recursive", no_argument, NULL, 'r' },
+	{ "jobs", required_argument, NULL, OPT_JOBS },
 	{ "volume", required_argument, NULL, OPT_VOLUME },
 	{ "manifest-sha256", required_argument, NULL, OPT_MANIFEST },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
@@ -144,6 +153,8 @@ static const char **slot_of(struct options *opt, int c)
 		return &opt->keys;
 	case OPT_CHUNKS:
 		return &opt->chunks;
+	case OPT_JOBS:
+		return &opt->jobs;
 	default:
 		return NULL;
 	}
@@ -157,7 +168,7 @@ static int parse(int argc, char **argv, struct options *opt)
 	/* getopt speaks under this name. */
 	argv[0] = "hash";
 	while (!bad &&
-	       (c = getopt_long(argc, argv, "o:c:qhV", long_options, NULL)) != -1) {
+	       (c = getopt_long(argc, argv, "o:c:qrhV", long_options, NULL)) != -1) {
 		const char **slot = slot_of(opt, c);
 
 		if (slot) {
@@ -168,6 +179,8 @@ static int parse(int argc, char **argv, struct options *opt)
 			bad = cli_set_once("hash", slot, long_options[at].name);
 		} else if (c == 'q') {
 			opt->quiet = true;
+		} else if (c == 'r') {
+			opt->recursive = true;
 		} else if (c == 'h') {
 			fputs(usage, stdout);
 			return 0;
@@ -182,8 +195,24 @@ static int parse(int argc, char **argv, struct options *opt)
 	return bad ? bad : -1;
 }
 
+/* Sets how many files are hashed at a time. Returns false for what is no number. */
+static bool set_threads(struct options *opt)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned long value;
+	char *end;
+
+	opt->threads = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;
+	if (!opt->jobs)
+		return true;
+	value = strtoul(opt->jobs, &end, 10);
+	opt->threads = (unsigned)value;
+	return opt->jobs[0] >= '0' && opt->jobs[0] <= '9' && !*end && value &&
+	       value <= POOL_THREADS_MAX;
+}
+
 /* Says what is wrong with the combination, or NULL. */
-static const char *contradiction(const struct options *opt, int files)
+static const char *contradiction(struct options *opt, int files)
 {
 	uint8_t digest[SHA256_LEN];
 	int modes = !!opt->output + !!opt->check + !!opt->volume + !!opt->custody +
@@ -193,6 +222,12 @@ static const char *contradiction(const struct options *opt, int files)
 	if (modes > 1)
 		return "--output, --check, --volume, --custody, --signature and --chunks "
 		       "exclude each other";
+	if (!set_threads(opt))
+		return "--jobs takes 1 to 16";
+	if ((opt->recursive && modes > !!opt->output) || (opt->recursive && !files))
+		return "--recursive needs files and goes with --output alone";
+	if (opt->jobs && modes > !!opt->output + !!opt->check)
+		return "--jobs belongs to lists";
 	if (opt->chunks && files > 1)
 		return "--chunks takes one image";
 	if ((opt->check || opt->volume) && files)

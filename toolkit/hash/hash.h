@@ -20,7 +20,10 @@ struct options {
 	const char *key;
 	const char *keys;
 	const char *chunks;
+	const char *jobs;
+	unsigned threads;
 	bool quiet;
+	bool recursive;
 };
 
 /* Each does its work, prints what there is to say, and returns the exit code. */

@@ -33,12 +33,13 @@ size_t sums_format(const uint8_t digest[SHA256_LEN], const char *name,
 int sums_next(const char *text, size_t len_bytes, size_t *pos, size_t *line_number,
 	      struct sums_entry *entry, struct err *err);
 
-/* Hashes a file opened by io_open_direct(), past the page cache where possible. */
+/* Hashes a file opened by io_open_direct(), past the page cache where possible. One at a
+ * time in a process. */
 int sums_hash_fd(int fd, uint8_t digest[SHA256_LEN], struct err *err);
 
 /*
  * The same through the caller's memory, in pieces of buf_bytes, a multiple of IO_BLOCK as
- * buf is: for programs that must take no more of the machine's.
+ * buf is: for threads, and for programs that must take no more of the machine's.
  */
 int sums_hash_in(int fd, unsigned char *buf, size_t buf_bytes, uint8_t digest[SHA256_LEN],
 		 struct err *err);
