@@ -74,7 +74,7 @@ fuzz() {
 build() { run build 300 sh tests/build/run.sh; }
 rules() { run rules 300 sh tests/rules/run.sh; }
 http() { run http 600 sh tests/http/run.sh; }
-cli() { run cli 300 sh tests/cli/run.sh; }
+cli() { run cli 900 sh tests/cli/run.sh; }
 binaries() { run binaries 120 sh tests/binaries/run.sh; }
 documents() { run documents 300 sh tests/ssm-docs/run.sh; }
 scripts() { run scripts 600 sh tests/scripts/run.sh; }

@@ -144,9 +144,14 @@ static int run_pipeline(struct err *err)
 	p->hash = true;
 	p->progress = &job.progress;
 	p->interrupted = &stop;
-	progress_start(&job.progress, "compress", ranges_bytes(&job.input.ranges));
-	rc = pipeline_run(p, err);
-	progress_end(&job.progress);
+	rc = pipeline_arena_take(p, err);
+	if (rc == 0) {
+		progress_start(&job.progress, "compress",
+			       ranges_bytes(&job.input.ranges));
+		rc = pipeline_run(p, err);
+		progress_end(&job.progress);
+		pipeline_arena_release(p);
+	}
 	/* A pipeline that was stopped by its source knows only that it was stopped. */
 	if (source_decoder_finish(&job.reader, rc < 0 ? &(struct err){ 0 } : err) < 0)
 		rc = -1;
