@@ -77,3 +77,9 @@ test: all test-programs vm-tools build/kernels/stamp-images $(VM_KERNELS) \
 demo: all vm-tools build/kernels/stamp-images build/stamps/packages-test
 	@sh tests/vm/demo.sh
 .PHONY: demo
+
+# What upload reads of others.
+UPLOAD_PARSERS := build/check/obj/toolkit/upload/presigned.o \
+	build/check/obj/toolkit/upload/records.o
+build/check/bin/fuzz_upload: $(UPLOAD_PARSERS)
+build/check/bin/fuzz_upload: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)

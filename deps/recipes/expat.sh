@@ -1,6 +1,6 @@
 # The parser alone: no DTD, no entities but the five of XML itself, no namespaces.
 build() {
-	cd expat/lib
+	cd expat/lib || return
 	: > expat_config.h
 	rm -f libexpat.a
 	for part in xmlparse xmlrole xmltok random_getrandom; do
@@ -11,5 +11,4 @@ build() {
 	done
 	libraries libexpat.a
 	headers expat.h expat_external.h
-	cd ../..
 }

@@ -53,7 +53,7 @@ make_certificate "$rgw" expired DNS:localhost -1 ca
 for name in alien elsewhere expired; do
 	start_proxy "$work/$name" "$RGW_PORT" "$name"
 	check "a certificate is refused: $name" 5 'certificate' env AWS_ACCESS_KEY_ID=ROOTKEY1 \
-		AWS_SECRET_ACCESS_KEY=rootsecret1 $tool "$work/small" s3://evidence/f/tls \
+		AWS_SECRET_ACCESS_KEY=rootsecret1 "$tool" "$work/small" s3://evidence/f/tls \
 		--ca "$rgw/ca.pem" --endpoint "https://localhost:$PORT" --region eu-test-1
 	check "nothing was sent to it: $name" 1 '' test -e "$work/$name/requests"
 done

@@ -61,23 +61,27 @@ assume all "$proxy/keys"
 
 echo 'Bearer container-secret' > "$proxy/container-token"
 check 'keys of a container' 0 '' env AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:$imds_port/container/keys" \
-	AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$proxy/container-token" $tool "$work/small" s3://evidence/k/container \
+	AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$proxy/container-token" "$tool" "$work/small" s3://evidence/k/container \
 	--ca "$rgw/ca.pem" --endpoint "https://localhost:$proxy_port" --region eu-test-1
 check 'a container endpoint that is not one' 2 'neither https' env AWS_CONTAINER_CREDENTIALS_FULL_URI=http://192.0.2.1/ \
-	$tool "$work/small" s3://evidence/k/container2 --ca "$rgw/ca.pem" --region eu-test-1
+	"$tool" "$work/small" s3://evidence/k/container2 --ca "$rgw/ca.pem" --region eu-test-1
 
 printf '[default]\naws_access_key_id = none\naws_secret_access_key=none\n[case]\naws_access_key_id = ROOTKEY1\naws_secret_access_key=rootsecret1\n' > "$work/keyfile"
 chmod 600 "$work/keyfile"
 keyfile() {
-	$tool "$@" --ca "$rgw/ca.pem" --endpoint "https://localhost:$proxy_port" --region eu-test-1
+	"$tool" "$@" --ca "$rgw/ca.pem" --endpoint "https://localhost:$proxy_port" --region eu-test-1
 }
 check 'keys of a file' 0 '' keyfile --credentials "$work/keyfile:case" "$work/small" s3://evidence/k/file
 chmod 644 "$work/keyfile"
 check 'a file that others can read' 4 'chmod 600' keyfile --credentials "$work/keyfile:case" "$work/small" s3://evidence/k/file2
 
+# Under emulation the kernel shows the emulator's environment, which is not ours to clear.
+if [ "$arch" != x86_64 ]; then
+	return 0
+fi
 # While it waits for its input, its environment as the kernel shows it has no secret.
 mkfifo "$work/wait"
-env AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACCESS_KEY=rootsecret1 $tool - s3://evidence/k/wait \
+env AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACCESS_KEY=rootsecret1 "$tool" - s3://evidence/k/wait \
 	--ca "$rgw/ca.pem" --endpoint "https://localhost:$proxy_port" --region eu-test-1 \
 	< "$work/wait" > /dev/null 2>&1 &
 pid=$!

@@ -40,6 +40,6 @@ check 'none of them' 1 '' grep -q '<UploadId>' "$work/out"
 check 'the right hash becomes metadata' 0 '' up -p 5M --sha256 "$big_sha256" "$work/big" s3://evidence/p/hash
 check 'a missing bucket' 5 '404 NoSuchBucket' up -p 5M "$work/big" s3://nowhere/key
 check 'a wrong secret key' 4 '403' env AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACCESS_KEY=other \
-	$tool "$work/small" s3://evidence/p/secret --ca "$rgw/ca.pem" --region eu-test-1 \
+	"$tool" "$work/small" s3://evidence/p/secret --ca "$rgw/ca.pem" --region eu-test-1 \
 	--endpoint "https://localhost:$proxy_port"
 check 'no server at all' 5 'upload: ' up --retries 2 --connect-to 127.0.0.1:9 "$work/small" s3://evidence/p/x

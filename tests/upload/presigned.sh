@@ -3,7 +3,7 @@
 
 # Arguments: words. As the instance: no key anywhere.
 instance() {
-	env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY $tool "$@" --ca "$rgw/ca.pem"
+	env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY "$tool" "$@" --ca "$rgw/ca.pem"
 }
 
 check 'presign starts and signs' 0 '^https://localhost:.*X-Amz-Signature=' \
@@ -29,7 +29,7 @@ check 'another hash is found out' 1 'another SHA-256' up complete --state "$work
 	--sha256 "$(printf x | sha256sum | cut -c 1-64)"
 check 'presign a third time' 0 '' up presign --state "$work/state3" --size 20M -p 5M s3://evidence/s/3
 url=$(cat "$work/out")
-check 'the URL from the environment' 0 '' env FVOL_PRESIGNED_URL="$url" $tool --presigned env --ca "$rgw/ca.pem" "$work/small"
+check 'the URL from the environment' 0 '' env FVOL_PRESIGNED_URL="$url" "$tool" --presigned env --ca "$rgw/ca.pem" "$work/small"
 check 'by its hash alone' 0 'read back' up complete --state "$work/state3" --sha256 "$(sha256sum < "$work/small" | cut -c 1-64)"
 check 'the same bytes' 0 '' same "$work/small" evidence/s/3
 check 'a list that is too short' 5 'need more than|more than [0-9]+ parts' sh -c "

@@ -3,6 +3,8 @@
 # does and radosgw does not, and that breaks on request; keys from a strict metadata
 # service. After each fault the object must be there byte for byte, or not at all.
 # Usage: run.sh [ARCH]
+# The files that are sourced below call and set what looks unused here.
+# shellcheck disable=SC2317,SC2154,SC2034
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -16,7 +18,6 @@ mkdir -p "$work"
 # shellcheck source=tests/upload/radosgw.sh
 . tests/upload/radosgw.sh
 
-# shellcheck disable=SC2317,SC2329 # the trap calls it
 clean_up() {
 	for pid in $server_pids; do
 		kill -9 "$pid" 2> /dev/null || :
@@ -67,13 +68,13 @@ client() {
 
 # Arguments: words of upload. Runs it against the proxy with the keys of root.
 up() {
-	env AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACCESS_KEY=rootsecret1 $tool "$@" \
+	env AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACCESS_KEY=rootsecret1 "$tool" "$@" \
 		--ca "$rgw/ca.pem" --endpoint "https://localhost:$proxy_port" --region eu-test-1
 }
 
 # Arguments: words of upload. The same with the keys of the metadata service.
 up_imds() {
-	env -u AWS_ACCESS_KEY_ID $tool "$@" --ca "$rgw/ca.pem" \
+	env -u AWS_ACCESS_KEY_ID "$tool" "$@" --ca "$rgw/ca.pem" \
 		--imds-endpoint "http://127.0.0.1:$imds_port" \
 		--endpoint "https://localhost:$proxy_port"
 }

@@ -1,9 +1,13 @@
 # shellcheck shell=sh disable=SC2154,SC2034 # sourced by run.sh
 # The servers, keys and files that all cases use.
 
-run=
-[ "$arch" = x86_64 ] || run=qemu-$arch-static
-tool="$run $root/build/release/$arch/bin/upload"
+# One word, whatever runs the program.
+tool=$root/build/release/$arch/bin/upload
+if [ "$arch" != x86_64 ]; then
+	printf '#!/bin/sh\nexec qemu-%s-static %s "$@"\n' "$arch" "$tool" > "$work/tool"
+	chmod 755 "$work/tool"
+	tool=$work/tool
+fi
 rgw=$work/rgw
 proxy=$work/proxy
 if ! rgw_start "$rgw"; then
