@@ -24,6 +24,7 @@ mkdir -p "$work"
 # shellcheck source=tests/upload/radosgw.sh
 . tests/upload/radosgw.sh
 trap 'rgw_stop; rm -f "$work/data"' EXIT
+trap 'exit 5' INT TERM
 rgw_start "$work/rgw" || exit 5
 rgw_admin user create --uid root --display-name root --access-key ROOTKEY1 \
 	--secret-key rootsecret1 > /dev/null 2>&1
@@ -33,6 +34,7 @@ url=https://localhost:$RGW_PORT
 python3 tests/upload/client.py "$work/env" "$ca" "$RGW_PORT" PUT /bench > /dev/null
 head -c $((mib << 20)) /dev/urandom > "$work/data"
 export AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACCESS_KEY=rootsecret1
+unset AWS_CA_BUNDLE
 export AWS_DEFAULT_REGION=eu-test-1
 # This radosgw is older than the checksums that newer clients add by default.
 export AWS_REQUEST_CHECKSUM_CALCULATION=when_required

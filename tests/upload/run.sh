@@ -25,6 +25,8 @@ clean_up() {
 	rgw_stop
 }
 trap clean_up EXIT
+# A shell that is ended by a signal runs no trap of its exit.
+trap 'exit 5' INT TERM HUP
 
 # Arguments: exit code of what was tested, title. Prints the result line.
 result() {
