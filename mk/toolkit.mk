@@ -3,7 +3,7 @@
 
 TOOLS := capture hash grow compress upload
 SRC_capture := $(wildcard toolkit/capture/*.c)
-LIBS_capture := yyjson mbedcrypto zstd
+LIBS_capture = yyjson zstd expat $(HTTP_LIBS)
 SRC_hash := $(wildcard toolkit/hash/*.c)
 LIBS_hash := mbedcrypto
 SRC_grow := toolkit/grow/grow.c

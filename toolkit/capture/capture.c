@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
+#include "toolkit/capture/place.h"
+#include "toolkit/capture/remote.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/clock.h"
 #include "toolkit/lib/err.h"
@@ -128,44 +130,6 @@ static const struct source_ops second_on_demand = { .name = "second",
 						    .read = read_second };
 static struct source on_demand = { .ops = &second_on_demand };
 
-/*
- * Makes EVIDENCE/INSTANCE/TIME/, TIME in UTC, and returns its descriptor. A directory
- * that is there already belongs to another run of the same second: the next is tried.
- */
-static int make_evidence_dir(const struct options *opt, char *path, size_t size,
-			     struct err *err)
-{
-	int topfd = open(opt->evidence, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd = -1;
-
-	if (topfd < 0)
-		return err_sys(err, errno, "opening %s", opt->evidence);
-	if (io_mkdir(topfd, opt->instance, 0700, err) < 0)
-		goto out;
-	for (int tries = 0; tries < 10 && fd < 0; tries++) {
-		time_t now = time(NULL) + tries;
-		char stamp[32];
-		struct tm tm;
-
-		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
-		snprintf(path, size, "%s/%s", opt->instance, stamp);
-		if (mkdirat(topfd, path, 0700) == 0)
-			fd = openat(topfd, path,
-				    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		else if (errno == EEXIST)
-			continue;
-		if (fd < 0) {
-			err_sys(err, errno, "making %s/%s", opt->evidence, path);
-			goto out;
-		}
-	}
-	if (fd < 0)
-		err_set(err, ERR_FAILED, "%s/%s exists already", opt->evidence, path);
-out:
-	io_close(&topfd);
-	return fd;
-}
-
 static void set_format(const char *format)
 {
 	cap.format = format;
@@ -198,39 +162,6 @@ static bool to_stdout(void)
 	return cap.opt->output && strcmp(cap.opt->output, "-") == 0;
 }
 
-static int write_stdout(void *arg, const void *data, size_t len_bytes, struct err *err)
-{
-	const unsigned char *from = data;
-
-	(void)arg;
-	while (len_bytes) {
-		ssize_t n = write(STDOUT_FILENO, from, len_bytes);
-
-		if (n < 0 && errno == EINTR && !interrupted)
-			continue;
-		if (n < 0)
-			return err_sys(err, errno, "writing");
-		from += n;
-		len_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
-static int finish_stdout(void *arg, struct err *err)
-{
-	(void)arg;
-	/* A pipe has nothing to sync; of a file on a full disk this is the last word. */
-	if (fsync(STDOUT_FILENO) < 0 && errno != EINVAL && errno != EROFS)
-		return err_sys(err, errno, "writing");
-	return 0;
-}
-
-/* Who reads a stream that was given up learns it from the exit code. */
-static void abort_stdout(void *arg)
-{
-	(void)arg;
-}
-
 /* Where the image goes: *dirfd, -1 for standard output; cap.name and cap.path are set. */
 static int open_destination(const struct options *opt, int *dirfd, struct err *err)
 {
@@ -240,13 +171,17 @@ static int open_destination(const struct options *opt, int *dirfd, struct err *e
 		snprintf(cap.path, sizeof(cap.path), "standard output");
 		return 0;
 	}
-	if (opt->evidence) {
-		char dir[256] = "";
+	if (opt->evidence || opt->to_s3) {
+		char place[256] = "";
 
-		*dirfd = make_evidence_dir(opt, dir, sizeof(dir), err);
-		snprintf(cap.path, sizeof(cap.path), "%s/", dir);
+		if (opt->evidence)
+			*dirfd = place_make(opt, place, sizeof(place), err);
+		else
+			place_name(opt, time(NULL), place, sizeof(place));
+		snprintf(cap.path, sizeof(cap.path), "%s/", place);
 		set_evidence_name();
-		return *dirfd < 0 ? -1 : 0;
+		remote_set_place(place);
+		return opt->evidence && *dirfd < 0 ? -1 : 0;
 	}
 	if (strlen(opt->output) >= sizeof(copy))
 		return err_set(err, ERR_USAGE, "%s: name too long", opt->output);
@@ -311,8 +246,6 @@ static int open_log(struct err *err)
 
 static int open_sinks(int dirfd, struct err *err)
 {
-	static const struct sink_stream out = { write_stdout, finish_stdout, abort_stdout,
-						NULL };
 	/* lime is hashed by the pipeline as the stream it is; the headers of an AVML file
 	 * are changed later, and it is read back. */
 	bool stream = to_stdout() || cap.store.remote;
@@ -323,7 +256,7 @@ static int open_sinks(int dirfd, struct err *err)
 	if (dirfd < 0) {
 		if (sink_open_stream(&cap.image,
 				     to_stdout() ? "standard output" : cap.name,
-				     to_stdout() ? &out : NULL, image_arena,
+				     to_stdout() ? &place_stdout : NULL, image_arena,
 				     sizeof(image_arena), hash_file, err) < 0)
 			return -1;
 	} else if (open_image(dirfd, hash_file, err) < 0) {
@@ -503,7 +436,12 @@ static int capture_into(int dirfd, struct err *err)
 		*err = failure;
 		return -1;
 	}
-	return evidence_write(&cap, dirfd, NULL, err);
+	if (evidence_write(&cap, dirfd, NULL, err) < 0)
+		return -1;
+	if (!cap.store.remote_failed)
+		return 0;
+	*err = cap.store.remote_err;
+	return err_prefix(err, "the evidence is whole on the volume, but not in S3");
 }
 
 static int do_capture(const struct options *opt, struct err *err)
@@ -527,10 +465,13 @@ static int do_capture(const struct options *opt, struct err *err)
 	cap.pipeline.interrupted = &interrupted;
 	if (pipeline_arena_take(&cap.pipeline, err) < 0)
 		goto out;
+	if (opt->to_s3 && !(cap.store.remote = remote_open(&opt->s3, &interrupted, err)))
+		goto out;
 	if (open_destination(opt, &dirfd, err) == 0)
 		rc = capture_into(dirfd, err);
 out:
 	pipeline_arena_release(&cap.pipeline);
+	remote_close();
 	io_close(&dirfd);
 	if (cap.has_second)
 		cap.second.ops->close(&cap.second, &close_err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
+#include "toolkit/capture/remote.h"
 #include "toolkit/lib/custody.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"
@@ -33,6 +34,12 @@ void evidence_describe(const struct capture *cap, struct json *doc, struct json_
 	const struct pipeline *p = &cap->pipeline;
 
 	json_add_str(doc, in, "image", cap->path);
+	if (cap->opt->to_s3) {
+		char url[REMOTE_URL_MAX];
+
+		remote_url(url, sizeof(url));
+		json_add_str(doc, in, "s3", url);
+	}
 	json_add_str(doc, in, "format", cap->format);
 	if (cap->fallback[0]) {
 		json_add_str(doc, in, "format_asked", cap->opt->format);

@@ -13,6 +13,7 @@
 
 static const char usage[] =
 	"Usage: capture --evidence DIR --instance ID [OPTION...]\n"
+	"       capture --to s3://BUCKET/PREFIX [--to DIR] --instance ID [OPTION...]\n"
 	"       capture --output FILE [OPTION...]\n"
 	"       capture --check [--json]\n"
 	"\n"
@@ -22,6 +23,8 @@ static const char usage[] =
 	"\n"
 	"  -e, --evidence DIR    make DIR/ID/TIME/ with the image, record.json, memory.chunks,\n"
 	"                        symbols/ and SHA256SUMS\n"
+	"      --to WHERE            the same, WHERE being a directory or s3://BUCKET/PREFIX;\n"
+	"                        twice: both at once\n"
 	"  -i, --instance ID     the instance's id, for the directory's name\n"
 	"  -o, --output FILE     write the image alone to FILE (a new file), '-' to stdout\n"
 	"  -c, --check           say which sources are usable and why not the others; write\n"
@@ -36,6 +39,7 @@ static const char usage[] =
 	"      --kmods DIR       the catalogue of LiME modules\n"
 	"      --allow-untested  load a module that was not tested on this very kernel\n"
 	"  -j, --json            end with one line of JSON on stdout\n"
+	"\nInto S3, without a byte on a disk:\n" S3_USAGE "\n"
 	"      --proc DIR, --sys DIR, --dev DIR   read these instead of /proc, /sys, /dev\n"
 	"  -h, --help            show this text\n"
 	"  -V, --version         show the version\n"
@@ -45,6 +49,7 @@ static const char usage[] =
 
 enum {
 	OPT_PROC = 256,
+	OPT_TO,
 	OPT_SYS,
 	OPT_DEV,
 	OPT_ARENA,
@@ -55,6 +60,8 @@ enum {
 };
 
 static const struct option long_options[] = {
+	S3_LONG_OPTIONS,
+	{ "to", required_argument, NULL, OPT_TO },
 	{ "evidence", required_argument, NULL, 'e' },
 	{ "instance", required_argument, NULL, 'i' },
 	{ "output", required_argument, NULL, 'o' },
@@ -102,8 +109,10 @@ static const char **slot_of(struct options *opt, int c, const char **arena,
 		return &opt->sys;
 	case OPT_DEV:
 		return &opt->dev;
+	case OPT_TO:
+		return strncmp(optarg, "s3://", 5) == 0 ? &opt->to_s3 : &opt->evidence;
 	default:
-		return NULL;
+		return s3_options_slot(&opt->s3, c);
 	}
 }
 
@@ -161,14 +170,16 @@ static const char *contradiction(const struct options *opt, int rest)
 {
 	if (rest)
 		return "it takes no argument without an option";
-	if (!!opt->evidence + !!opt->output + opt->check != 1)
-		return "one of --evidence, --output and --check is needed";
+	if ((opt->evidence || opt->to_s3) + !!opt->output + opt->check != 1)
+		return "one of --evidence, --to, --output and --check is needed";
+	if (!opt->to_s3 && s3_options_any(&opt->s3))
+		return "options of S3 belong to --to s3://BUCKET/PREFIX";
 	if (opt->output && strcmp(opt->output, "-") == 0 && opt->json)
 		return "--json and an image on standard output exclude each other";
 	if (opt->output && strcmp(opt->output, "-") == 0 && isatty(STDOUT_FILENO))
 		return "standard output is a terminal: no image is written to it";
-	if (!opt->evidence != !opt->instance)
-		return "--evidence and --instance go together";
+	if ((opt->evidence || opt->to_s3) != !!opt->instance)
+		return "--evidence or --to and --instance go together";
 	if (opt->instance && !good_instance(opt->instance))
 		return "the instance id may hold letters, digits, '-', '_' and '.'";
 	if (opt->source && !source_find(opt->source))
@@ -210,6 +221,8 @@ int options_parse(int argc, char **argv, struct options *opt)
 			opt->check = true;
 		} else if (c == 'j') {
 			opt->json = true;
+		} else if (s3_options_flag(&opt->s3, c)) {
+			*s3_options_flag(&opt->s3, c) = true;
 		} else if (c == OPT_NO_HASH) {
 			opt->no_hash = true;
 		} else if (c == OPT_UNTESTED) {
@@ -233,6 +246,10 @@ int options_parse(int argc, char **argv, struct options *opt)
 	if (workers && !parse_workers(workers, &opt->workers))
 		return cli_usage("capture", "--workers takes 1 to 16");
 	why = contradiction(opt, argc - optind);
+	if (!why && opt->to_s3)
+		why = s3_options_target(&opt->s3, opt->to_s3);
+	if (!why)
+		why = s3_options_check(&opt->s3);
 	if (why)
 		return cli_usage("capture", why);
 	opt->proc = opt->proc ? opt->proc : "/proc";

@@ -5,8 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "toolkit/lib/s3options.h"
+
 struct options {
-	const char *evidence;
+	const char *evidence; /* a directory for evidence, */
+	const char *to_s3;    /* s3://BUCKET/PREFIX, or both */
+	struct s3_options s3;
 	const char *instance;
 	const char *output;
 	const char *source; /* NULL: the first usable one */

@@ -23,8 +23,8 @@ int responder_prepare(struct options *opt, struct err *err)
 		return 0;
 	if (upload_state_read(&state, opt->state, err) < 0)
 		return -1;
-	strcpy(opt->bucket, state.bucket);
-	opt->key = state.key;
+	strcpy(opt->s3.bucket, state.bucket);
+	opt->s3.key = state.key;
 	return 0;
 }
 
@@ -51,14 +51,14 @@ static int store_list(struct s3 *s3, const struct options *opt, struct url_list 
 	return rc;
 }
 
-static int do_presign(struct session *session, const struct options *opt, struct s3 *s3,
-		      struct err *err)
+static int do_presign(struct s3_session *session, const struct options *opt,
+		      struct s3 *s3, struct err *err)
 {
 	struct url_list list = { 0 };
 	struct err unread;
 	char url[S3_URL_SIZE];
-	uint64_t part =
-		opt->part_bytes ? opt->part_bytes : transfer_part_bytes(opt->size_bytes);
+	uint64_t part = opt->s3.part_bytes ? opt->s3.part_bytes
+					   : transfer_part_bytes(opt->size_bytes);
 	uint64_t n_parts = opt->size_bytes / part + 1;
 	int n, rc = -1;
 
@@ -66,12 +66,12 @@ static int do_presign(struct session *session, const struct options *opt, struct
 		return err_set(err, ERR_USAGE, "--size needs more than %d parts of %llu",
 			       S3_PARTS_MAX, (unsigned long long)part);
 	state = (struct upload_state){ .part_bytes = part };
-	strcpy(state.bucket, opt->bucket);
-	if (strlen(opt->key) >= sizeof(state.key))
+	strcpy(state.bucket, opt->s3.bucket);
+	if (strlen(opt->s3.key) >= sizeof(state.key))
 		return err_set(err, ERR_USAGE, "no object can have this key");
-	strcpy(state.key, opt->key);
+	strcpy(state.key, opt->s3.key);
 	n = snprintf(state.list_key, sizeof(state.list_key), "%s%s",
-		     opt->list_key ? opt->list_key : opt->key,
+		     opt->list_key ? opt->list_key : opt->s3.key,
 		     opt->list_key ? "" : ".list");
 	if (n < 0 || (size_t)n >= sizeof(state.list_key))
 		return err_set(err, ERR_USAGE, "the list's key is too long");
@@ -305,19 +305,20 @@ static int do_abort(const struct options *opt, struct s3 *s3, struct err *err)
 	parts = calloc(S3_PARTS_MAX, sizeof(*parts));
 	if (!parts)
 		return err_set(err, ERR_FAILED, "out of memory");
-	rc = transfer_log_open(&log, opt->journal, opt->bucket, opt->key, parts, err);
+	rc = transfer_log_open(&log, opt->journal, opt->s3.bucket, opt->s3.key, parts,
+			       err);
 	free(parts);
 	if (rc < 0)
 		return -1;
 	if (!log.begun || log.done)
 		rc = err_set(err, ERR_FAILED, "%s names no open upload", opt->journal);
 	else
-		rc = s3_abort(s3, opt->key, log.upload_id, err);
+		rc = s3_abort(s3, opt->s3.key, log.upload_id, err);
 	transfer_log_close(&log);
 	return rc;
 }
 
-int responder_run(struct session *session, const struct options *opt, struct err *err)
+int responder_run(struct s3_session *session, const struct options *opt, struct err *err)
 {
 	struct s3 *s3 = s3_new(&session->s3, err);
 	int rc = -1;

@@ -17,9 +17,10 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/progress.h"
+#include "toolkit/lib/s3session.h"
+#include "toolkit/upload/options.h"
 #include "toolkit/upload/presigned.h"
 #include "toolkit/upload/responder.h"
-#include "toolkit/upload/session.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -206,7 +207,7 @@ static int write_parts(const struct options *opt, struct transfer *transfer,
 }
 
 /* Sends one source. list: presigned URLs, or NULL. */
-static int send_one(const struct session *session, const struct options *opt,
+static int send_one(const struct s3_session *session, const struct options *opt,
 		    const char *source, const char *key, struct url_list *list,
 		    struct err *err)
 {
@@ -214,8 +215,8 @@ static int send_one(const struct session *session, const struct options *opt,
 	struct progress progress;
 	struct transfer_config config = { .s3 = &session->s3,
 					  .key = key,
-					  .part_bytes = opt->part_bytes,
-					  .parallel = opt->n_parallel,
+					  .part_bytes = opt->s3.part_bytes,
+					  .parallel = opt->s3.n_parallel,
 					  .sha256 = opt->sha256,
 					  .journal = opt->journal,
 					  .companion = opt->companion,
@@ -247,13 +248,13 @@ static int send_one(const struct session *session, const struct options *opt,
 	if (fd != STDIN_FILENO)
 		io_close(&fd);
 	if (rc == 0)
-		print_result(opt, source, list ? list->bucket : opt->bucket, key,
+		print_result(opt, source, list ? list->bucket : opt->s3.bucket, key,
 			     &result);
 	transfer_close(transfer);
 	return rc;
 }
 
-static int send_presigned(const struct session *session, const struct options *opt,
+static int send_presigned(const struct s3_session *session, const struct options *opt,
 			  struct err *err)
 {
 	struct url_list list = { 0 };
@@ -279,7 +280,7 @@ static int send_presigned(const struct session *session, const struct options *o
 }
 
 /* A source that fails does not keep the others from being sent. */
-static int send_all(const struct session *session, const struct options *opt)
+static int send_all(const struct s3_session *session, const struct options *opt)
 {
 	struct err err = { 0 };
 	int code = 0;
@@ -292,10 +293,10 @@ static int send_all(const struct session *session, const struct options *opt)
 	for (int i = 0; i < opt->n_sources && !interrupted; i++) {
 		const char *source = opt->sources[i], *slash = strrchr(source, '/');
 		char key[S3_KEY_MAX + 1];
-		int n = snprintf(key, sizeof(key), "%s%s", opt->key,
-				 !opt->prefix ? ""
-				 : slash      ? slash + 1
-					      : source);
+		int n = snprintf(key, sizeof(key), "%s%s", opt->s3.key,
+				 !opt->s3.prefix ? ""
+				 : slash	 ? slash + 1
+						 : source);
 
 		if (n < 0 || (size_t)n >= sizeof(key) || !key[0]) {
 			err_set(&err, ERR_USAGE, "%s: no object can have this key",
@@ -311,7 +312,7 @@ static int send_all(const struct session *session, const struct options *opt)
 int main(int argc, char **argv)
 {
 	struct options opt = { 0 };
-	struct session session = { 0 };
+	struct s3_session session = { 0 };
 	struct err err = { 0 };
 	int code = options_parse(argc, argv, &opt);
 
@@ -319,13 +320,14 @@ int main(int argc, char **argv)
 		guard();
 		code = 0;
 		if (responder_prepare(&opt, &err) < 0 ||
-		    session_open(&session, &opt, &interrupted, &err) < 0)
+		    s3_session_open(&session, &opt.s3, opt.presigned == NULL,
+				    &interrupted, &err) < 0)
 			code = err_report(&err, "upload");
 		else if (opt.command == SEND)
 			code = send_all(&session, &opt);
 		else if (responder_run(&session, &opt, &err) < 0)
 			code = err_report(&err, "upload");
-		session_close(&session);
+		s3_session_close(&session);
 	}
 	if (io_close_stdout(&err) < 0)
 		return err_report(&err, "upload");

@@ -1,4 +1,4 @@
-#include "toolkit/upload/session.h"
+#include "toolkit/lib/s3session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static int default_ca(char path[PATH_MAX], struct err *err)
 }
 
 /* Read once, so that each thread's client shares it. */
-static int read_ca(struct session *session, const char *path, struct err *err)
+static int read_ca(struct s3_session *session, const char *path, struct err *err)
 {
 	char own[PATH_MAX];
 	size_t len;
@@ -51,7 +51,7 @@ static int read_ca(struct session *session, const char *path, struct err *err)
 	return 0;
 }
 
-static int open_credentials(struct session *session, const struct options *opt,
+static int open_credentials(struct s3_session *session, const struct s3_options *opt,
 			    struct err *err)
 {
 	struct credentials_config config = { .imds_endpoint = opt->imds_endpoint,
@@ -85,7 +85,8 @@ static int open_credentials(struct session *session, const struct options *opt,
 	return session->credentials ? 0 : -1;
 }
 
-static int set_region(struct session *session, const struct options *opt, struct err *err)
+static int set_region(struct s3_session *session, const struct s3_options *opt,
+		      struct err *err)
 {
 	const char *region = opt->region;
 
@@ -103,10 +104,10 @@ static int set_region(struct session *session, const struct options *opt, struct
 	return 0;
 }
 
-int session_open(struct session *session, const struct options *opt,
-		 const volatile sig_atomic_t *interrupted, struct err *err)
+int s3_session_open(struct s3_session *session, const struct s3_options *opt, bool keys,
+		    const volatile sig_atomic_t *interrupted, struct err *err)
 {
-	*session = (struct session){
+	*session = (struct s3_session){
 		.s3 = { .bucket = opt->bucket,
 			.endpoint = opt->endpoint,
 			.http = { .connect_to = opt->connect_to,
@@ -126,14 +127,14 @@ int session_open(struct session *session, const struct options *opt,
 	};
 	if (read_ca(session, opt->ca, err) < 0)
 		return -1;
-	if (opt->presigned)
+	if (!keys)
 		return 0;
 	if (open_credentials(session, opt, err) < 0)
 		return -1;
 	return set_region(session, opt, err);
 }
 
-void session_close(struct session *session)
+void s3_session_close(struct s3_session *session)
 {
 	credentials_free(session->credentials);
 	free(session->ca);
