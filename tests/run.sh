@@ -98,7 +98,10 @@ vm() {
 	run 'vm disk' 1800 sh tests/vm/disk.sh
 	run 'vm kernels' 1800 sh tests/vm/kernels.sh
 }
-upload() { run upload 240 sh tests/upload/run.sh; }
+upload() {
+	run 'upload x86_64' 300 sh tests/upload/run.sh x86_64
+	run 'upload aarch64' 600 sh tests/upload/run.sh aarch64
+}
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
 [ $# -gt 0 ] || set -- build rules unit fuzz http cli binaries documents scripts kmods image \

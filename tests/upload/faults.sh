@@ -4,18 +4,18 @@
 n=0
 # Arguments: title, exit code, pattern, fault words (one string), further words of upload.
 under() {
-	title=$1 want=$2 pattern=$3 words=$4
+	case=$1 must=$2 pattern=$3 words=$4
 	shift 4
 	n=$((n + 1))
 	# shellcheck disable=SC2086 # words
 	fault $words
-	check "$title" "$want" "$pattern" up --json -p 5M "$@" "$work/big" "s3://evidence/f/$n"
-	if [ "$want" -eq 0 ]; then
-		check "$title: the same bytes" 0 '' same "$work/big" "evidence/f/$n"
+	check "$case" "$must" "$pattern" up --json -p 5M "$@" "$work/big" "s3://evidence/f/$n"
+	if [ "$must" -eq 0 ]; then
+		check "$case: the same bytes" 0 '' same "$work/big" "evidence/f/$n"
 	else
-		check "$title: no object" 0 '' absent "evidence/f/$n"
+		check "$case: no object" 0 '' absent "evidence/f/$n"
 	fi
-	check "$title: it happened" 0 '^[a-z0-9-]+ 0' cat "$proxy/fault"
+	check "$case: it happened" 0 '^[a-z0-9-]+ 0' cat "$proxy/fault"
 }
 
 under 'connections are cut' 0 '"retries":[1-9]' 'cut 4 PUT partNumber'
