@@ -142,7 +142,7 @@ static int copy_file(const struct bundle *bundle, int from_dirfd, const char *pa
 	return rc;
 }
 
-/* One line a module: name, build id in hex or "-". */
+/* "NAME BUILDID" for a module that has one. */
 static int put_module(int modules_dirfd, const char *name, struct sink *sink,
 		      struct err *err)
 {
@@ -164,13 +164,46 @@ static int put_module(int modules_dirfd, const char *name, struct sink *sink,
 	return sink_put(sink, line, (size_t)n, err);
 }
 
-static int write_build_ids(const struct bundle *bundle, int sys_dirfd, struct err *err)
+/* The modules of PROC/modules. */
+static int put_loaded(int proc_dirfd, int modules_dirfd, struct sink *sink,
+		      struct err *err)
+{
+	int fd = openat(proc_dirfd, "modules", O_RDONLY | O_CLOEXEC);
+	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+	char line[1024];
+	bool begins = true;
+	int rc = 0;
+
+	if (!in) {
+		io_close(&fd);
+		return 0;
+	}
+	while (rc == 0 && fgets(line, sizeof(line), in)) {
+		bool whole = strchr(line, '\n');
+
+		/* A name is letters, digits and '_': never a path. */
+		line[strcspn(line, " \n")] = '\0';
+		if (begins && line[0] && !strchr(line, '/') && line[0] != '.')
+			rc = put_module(modules_dirfd, line, sink, err);
+		begins = whole;
+	}
+	fclose(in);
+	return rc;
+}
+
+/*
+ * The build ids of the modules in /proc/modules, then the names of all that /sys/module
+ * has, which is another view of what is loaded. Only the names of those: to look into
+ * each of some 150 directories takes 250 pages of memory (dentries, their hash, inodes).
+ */
+static int write_modules(const struct bundle *bundle, int proc_dirfd, int sys_dirfd,
+			 struct err *err)
 {
 	int fd = openat(sys_dirfd, "module", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	struct sink sink;
-	int rc = 0;
+	int rc;
 
 	if (!dir) {
 		io_close(&fd);
@@ -180,9 +213,14 @@ static int write_build_ids(const struct bundle *bundle, int sys_dirfd, struct er
 		closedir(dir);
 		return -1;
 	}
-	while (rc == 0 && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			rc = put_module(dirfd(dir), entry->d_name, &sink, err);
+	rc = put_loaded(proc_dirfd, dirfd(dir), &sink, err);
+	while (rc == 0 && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		rc = sink_put(&sink, entry->d_name, strlen(entry->d_name), err);
+		if (rc == 0)
+			rc = sink_put(&sink, "\n", 1, err);
+	}
 	closedir(dir);
 	if (rc == 0)
 		rc = store_finish(bundle->store, &sink, err);
@@ -236,7 +274,7 @@ int record_bundle(int proc_dirfd, int sys_dirfd, struct store *store,
 		if (copy_file(&bundle, files[i].dirfd, files[i].path, files[i].name,
 			      err) < 0)
 			return -1;
-	if (write_build_ids(&bundle, sys_dirfd, err) < 0)
+	if (write_modules(&bundle, proc_dirfd, sys_dirfd, err) < 0)
 		return -1;
 	return copy_config(&bundle, proc_dirfd, err);
 }
