@@ -65,7 +65,12 @@ static int open_env(const struct options *opt, struct err *err)
 	    open_dir(opt->sys, &cap.env.sys_dirfd, err) < 0 ||
 	    open_dir(opt->dev, &cap.env.dev_dirfd, err) < 0)
 		return -1;
-	return ranges_read_iomem(cap.env.proc_dirfd, &cap.ranges, err);
+	if (ranges_read_iomem(cap.env.proc_dirfd, &cap.ranges, err) < 0)
+		return -1;
+	cap.pipeline.arena_bytes =
+		opt->arena_bytes ? opt->arena_bytes
+				 : pipeline_arena_for(ranges_bytes(&cap.ranges));
+	return 0;
 }
 
 /* The source to read from: the one asked for, or the first that the preflight allows. */
@@ -390,7 +395,7 @@ static int do_check(struct err *err)
 		       " bytes of memory; the image passes through "
 		       "%zu pages of it\n",
 		       cap.ranges.count, ranges_bytes(&cap.ranges),
-		       cap.opt->arena_bytes / IO_BLOCK);
+		       cap.pipeline.arena_bytes / IO_BLOCK);
 	} else {
 		doc = json_new();
 		if (!doc)
@@ -398,7 +403,8 @@ static int do_check(struct err *err)
 		record_preflight(doc, json_root(doc), &cap.preflight);
 		json_add_u64(doc, json_root(doc), "ranges", cap.ranges.count);
 		json_add_u64(doc, json_root(doc), "ram_bytes", ranges_bytes(&cap.ranges));
-		json_add_u64(doc, json_root(doc), "arena_bytes", cap.opt->arena_bytes);
+		json_add_u64(doc, json_root(doc), "arena_bytes",
+			     cap.pipeline.arena_bytes);
 		text = json_text(doc, false, NULL, err);
 		json_free(doc);
 		if (!text)
@@ -458,7 +464,6 @@ static int do_capture(const struct options *opt, struct err *err)
 	cap.pipeline.source = &cap.source;
 	cap.pipeline.second = cap.source.ops->sequential ? NULL : &on_demand;
 	cap.pipeline.ranges = &cap.ranges;
-	cap.pipeline.arena_bytes = opt->arena_bytes;
 	cap.pipeline.workers = opt->workers;
 	cap.pipeline.hash = !opt->no_hash;
 	cap.pipeline.progress = &cap.progress;

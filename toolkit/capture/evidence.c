@@ -115,7 +115,7 @@ static void describe_tool(const struct capture *cap, struct json *doc,
 		json_add_str(doc, tool, "sha256", hex);
 	}
 	io_close(&fd);
-	json_add_u64(doc, tool, "arena_bytes", cap->opt->arena_bytes);
+	json_add_u64(doc, tool, "arena_bytes", cap->pipeline.arena_bytes);
 	json_add_u64(doc, tool, "chunk_bytes", cap->pipeline.chunk_bytes);
 	json_add_u64(doc, tool, "workers", cap->opt->workers);
 }

@@ -32,7 +32,8 @@ static const char usage[] =
 	"  -s, --source NAME     kcore, bpf, crash or lime, instead of the first usable one\n"
 	"  -f, --format NAME     lime (default), avml (compressed), raw (padded), zst (lime in\n"
 	"                        seekable zstd)\n"
-	"      --arena SIZE      memory that the image passes through, with K or M (default 512K)\n"
+	"      --arena SIZE      memory that the image passes through, with K or M (default\n"
+	"                        1/4096 of all, 256K to 1M)\n"
 	"      --workers N       threads that hash and compress (default: one a processor,\n"
 	"                        at most 4)\n"
 	"      --no-hash         make no SHA-256\n"
@@ -195,7 +196,6 @@ static void set_defaults(struct options *opt)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-	opt->arena_bytes = PIPELINE_ARENA_DEFAULT;
 	opt->workers = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;
 }
 

@@ -19,7 +19,7 @@ struct options {
 	const char *proc;
 	const char *sys;
 	const char *dev;
-	size_t arena_bytes;
+	size_t arena_bytes; /* 0: by the memory there is */
 	unsigned workers;
 	bool check;
 	bool json;

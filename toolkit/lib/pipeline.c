@@ -432,6 +432,18 @@ static size_t chunk_for(const struct pipeline *p)
 	return chunk;
 }
 
+size_t pipeline_arena_for(uint64_t memory_bytes)
+{
+	uint64_t bytes = memory_bytes / PIPELINE_ARENA_SHARE;
+
+	/* A whole step of 256 KiB, so that chunks are a power of two of pages. */
+	if (bytes < 2 * PIPELINE_ARENA_LEAST)
+		return PIPELINE_ARENA_LEAST;
+	if (bytes < PIPELINE_ARENA_MOST)
+		return 2 * PIPELINE_ARENA_LEAST;
+	return PIPELINE_ARENA_MOST;
+}
+
 int pipeline_arena_take(struct pipeline *p, struct err *err)
 {
 	if (p->arena_bytes < PIPELINE_ARENA_MIN)
