@@ -20,6 +20,7 @@
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/clock.h"
 #include "toolkit/lib/err.h"
+#include "toolkit/lib/gone.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/lime.h"
@@ -506,6 +507,7 @@ int main(int argc, char **argv)
 		cap.opt = &opt;
 		cap.env.proc_dirfd = cap.env.sys_dirfd = cap.env.dev_dirfd = -1;
 		catch_signals();
+		gone_guard("capture");
 		if (run(&opt, &err) < 0)
 			code = err_report(&err, "capture");
 		else

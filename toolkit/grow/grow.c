@@ -15,6 +15,7 @@
 
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
+#include "toolkit/lib/gone.h"
 #include "toolkit/lib/growth.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
@@ -315,8 +316,10 @@ int main(int argc, char **argv)
 	struct options opt = { 0 };
 	int code = parse(argc, argv, &opt);
 
-	if (code < 0)
+	if (code < 0) {
+		gone_guard("grow");
 		code = run(argv[optind], &opt);
+	}
 	if (io_close_stdout(&err) < 0)
 		return err_report(&err, "grow");
 	return code;

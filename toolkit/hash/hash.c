@@ -13,6 +13,7 @@
 #include "toolkit/hash/pool.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
+#include "toolkit/lib/gone.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/sha256.h"
 #include "toolkit/lib/volume.h"
@@ -256,6 +257,7 @@ int main(int argc, char **argv)
 		why = contradiction(&opt, argc - optind);
 		if (why)
 			return cli_usage("hash", why);
+		gone_guard("hash");
 		if (opt.check)
 			code = do_check(&opt);
 		else if (opt.volume)
