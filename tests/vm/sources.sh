@@ -19,14 +19,10 @@ path_prepare "$arch"
 
 build_reader() {
 	mkdir -p "${reader%/*}"
-	set -- tests/vm/readsource.c
-	for name in host preflight sourceutil source_kcore source_crash source_bpf \
-		source_lime limecat limeload limestream kcore ranges io err cli json lime sha256; do
-		set -- "$@" "toolkit/lib/$name.c"
-	done
 	"build/toolchain/$arch/bin/cc" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 \
 		-fsigned-char -I. -isystem "build/deps/$arch/include" -static \
-		-Wl,--wrap=connect -o "$reader" "$@" "-Lbuild/deps/$arch/lib" -lyyjson -lmbedcrypto
+		-Wl,--wrap=connect -o "$reader" tests/vm/readsource.c \
+		"build/release/$arch/libfvol.a" "-Lbuild/deps/$arch/lib" -lyyjson -lmbedcrypto
 }
 
 # Arguments: WANTED-EXIT TITLE ARGUMENT... (of readsource, after NAME=VALUE...). Output is
