@@ -72,6 +72,12 @@ static unsigned worker_count(const struct pipeline *p)
 	return p->hash ? 1 : 0;
 }
 
+/* A slot for each stage that works: with fewer of them the chunks are larger. */
+static unsigned slot_count(const struct pipeline *p)
+{
+	return p->hash || worker_count(p) ? PIPELINE_SLOTS : 2;
+}
+
 /* Stops every stage; the first reason is kept. */
 static void fail(struct engine *e, const struct err *err)
 {
@@ -107,7 +113,7 @@ static bool wait_for(struct engine *e, struct chunk *chunk, enum chunk_state sta
 /* As wait_for() for chunk number n of all; false also when there is no chunk n. */
 static bool wait_for_number(struct engine *e, uint64_t n, enum chunk_state state)
 {
-	struct chunk *chunk = &e->slot[n % PIPELINE_SLOTS];
+	struct chunk *chunk = &e->slot[n % slot_count(e->p)];
 	bool there;
 
 	pthread_mutex_lock(&e->lock);
@@ -140,7 +146,7 @@ static bool read_chunk(struct engine *e, const struct range *range, uint64_t phy
 		       uint64_t stream_off)
 {
 	struct pipeline *p = e->p;
-	struct chunk *chunk = &e->slot[e->filled % PIPELINE_SLOTS];
+	struct chunk *chunk = &e->slot[e->filled % slot_count(p)];
 	uint64_t left = range->end - phys + 1;
 
 	if (!wait_for(e, chunk, CHUNK_FREE))
@@ -204,7 +210,7 @@ static struct chunk *take_filled(struct engine *e)
 
 	pthread_mutex_lock(&e->lock);
 	while (!e->stop && !found) {
-		for (size_t i = 0; i < PIPELINE_SLOTS && !found; i++)
+		for (size_t i = 0; i < slot_count(e->p) && !found; i++)
 			if (e->slot[i].state == CHUNK_FILLED)
 				found = &e->slot[i];
 		if (!found && e->read_all)
@@ -254,7 +260,7 @@ static void *hasher_main(void *arg)
 
 	sha256_init(&whole);
 	for (uint64_t n = 0; wait_for_number(e, n, CHUNK_PACKED); n++) {
-		struct chunk *chunk = &e->slot[n % PIPELINE_SLOTS];
+		struct chunk *chunk = &e->slot[n % slot_count(e->p)];
 
 		if (chunk->first) {
 			unsigned char header[LIME_HEADER_BYTES];
@@ -336,7 +342,7 @@ static int write_all(struct engine *e, struct err *err)
 	struct pipeline *p = e->p;
 
 	for (uint64_t n = 0; wait_for_number(e, n, CHUNK_HASHED); n++) {
-		struct chunk *chunk = &e->slot[n % PIPELINE_SLOTS];
+		struct chunk *chunk = &e->slot[n % slot_count(e->p)];
 
 		if (put_chunk(e, chunk, err) < 0 || log_chunk(e, chunk, err) < 0)
 			return -1;
@@ -423,11 +429,11 @@ static size_t scratch_bytes(const struct pipeline *p)
 /* The largest chunk, in blocks, of which all slots fit into the arena. */
 static size_t chunk_for(const struct pipeline *p)
 {
-	size_t chunk = p->arena_bytes / PIPELINE_SLOTS / IO_BLOCK * IO_BLOCK;
+	size_t chunk = p->arena_bytes / slot_count(p) / IO_BLOCK * IO_BLOCK;
 
 	if (chunk > IO_CHUNK_BYTES)
 		chunk = IO_CHUNK_BYTES;
-	while (chunk > IO_BLOCK && PIPELINE_SLOTS * slot_bytes(p, chunk) > p->arena_bytes)
+	while (chunk > IO_BLOCK && slot_count(p) * slot_bytes(p, chunk) > p->arena_bytes)
 		chunk -= IO_BLOCK;
 	return chunk;
 }
@@ -450,7 +456,7 @@ int pipeline_arena_take(struct pipeline *p, struct err *err)
 		return err_set(err, ERR_USAGE, "the arena must be at least %d bytes",
 			       PIPELINE_ARENA_MIN);
 	p->chunk_bytes = chunk_for(p);
-	p->map_bytes = PIPELINE_SLOTS * slot_bytes(p, p->chunk_bytes) +
+	p->map_bytes = slot_count(p) * slot_bytes(p, p->chunk_bytes) +
 		       worker_count(p) * scratch_bytes(p);
 	p->map = mmap(NULL, p->map_bytes, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -485,7 +491,7 @@ static void lay_out(struct engine *e)
 	struct pipeline *p = e->p;
 	unsigned char *at = p->map;
 
-	for (size_t i = 0; i < PIPELINE_SLOTS; i++, at += slot_bytes(p, p->chunk_bytes)) {
+	for (size_t i = 0; i < slot_count(p); i++, at += slot_bytes(p, p->chunk_bytes)) {
 		e->slot[i] = (struct chunk){ .buf = at };
 		e->slot[i].packed = at + 2 * IO_BLOCK + p->chunk_bytes;
 	}
