@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,38 +17,22 @@
 #include "toolkit/capture/place.h"
 #include "toolkit/capture/remote.h"
 #include "toolkit/lib/cli.h"
+#include "toolkit/lib/clijson.h"
 #include "toolkit/lib/clock.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/gone.h"
+#include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sums.h"
 
-static volatile sig_atomic_t interrupted;
-
 /* Large, and one of it: not on a stack. */
 static struct capture cap;
 
 static _Alignas(IO_BLOCK) unsigned char image_arena[2 * IO_BLOCK];
 static _Alignas(IO_BLOCK) unsigned char log_arena[4 * IO_BLOCK];
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	interrupted = 1;
-}
-
-static void catch_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal };
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 static int open_dir(const char *path, int *fd, struct err *err)
 {
@@ -349,7 +332,6 @@ static int print_json(struct err *err)
 {
 	struct json *doc = json_new();
 	char hex[SHA256_HEX_SIZE];
-	char *text;
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "describing the capture");
@@ -358,13 +340,7 @@ static int print_json(struct err *err)
 		sha256_to_hex(cap.custody_head, hex);
 		json_add_str(doc, json_root(doc), "custody_head", hex);
 	}
-	text = json_text(doc, false, NULL, err);
-	json_free(doc);
-	if (!text)
-		return -1;
-	puts(text);
-	free(text);
-	return 0;
+	return cli_print_json(doc, err);
 }
 
 static void print_gaps(void)
@@ -374,9 +350,7 @@ static void print_gaps(void)
 	for (size_t i = 0; i < gaps->count; i++)
 		fprintf(stderr, "capture: gap 0x%" PRIx64 "-0x%" PRIx64 ": %s\n",
 			gaps->at[i].range.start, gaps->at[i].range.end,
-			gaps->at[i].kind == GAP_UNMAPPED ? "not in the source"
-			: gaps->at[i].errnum		 ? strerror(gaps->at[i].errnum)
-							 : "the source gave nothing");
+			record_gap_reason(&gaps->at[i]));
 	if (gaps->unlisted)
 		fprintf(stderr, "capture: %" PRIu64 " more gaps\n", gaps->unlisted);
 }
@@ -385,7 +359,6 @@ static int do_check(struct err *err)
 {
 	int first = preflight(&cap.env, &cap.ranges, &cap.preflight);
 	struct json *doc;
-	char *text;
 
 	if (!cap.opt->json) {
 		for (size_t i = 0; i < PREFLIGHT_SOURCES; i++)
@@ -406,12 +379,8 @@ static int do_check(struct err *err)
 		json_add_u64(doc, json_root(doc), "ram_bytes", ranges_bytes(&cap.ranges));
 		json_add_u64(doc, json_root(doc), "arena_bytes",
 			     cap.pipeline.arena_bytes);
-		text = json_text(doc, false, NULL, err);
-		json_free(doc);
-		if (!text)
+		if (cli_print_json(doc, err) < 0)
 			return -1;
-		puts(text);
-		free(text);
 	}
 	return first < 0 ? err_set(err, ERR_REFUSED, "no source of memory is usable") : 0;
 }
@@ -506,7 +475,7 @@ int main(int argc, char **argv)
 	if (code < 0) {
 		cap.opt = &opt;
 		cap.env.proc_dirfd = cap.env.sys_dirfd = cap.env.dev_dirfd = -1;
-		catch_signals();
+		interrupt_catch();
 		gone_guard("capture");
 		if (run(&opt, &err) < 0)
 			code = err_report(&err, "capture");

@@ -14,6 +14,9 @@
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sums.h"
 
+_Static_assert(PIPELINE_ARENA_MIN >= BUNDLE_ARENA_MIN,
+	       "the arena serves the bundle, too");
+
 static _Alignas(IO_BLOCK) unsigned char sums_arena[2 * IO_BLOCK];
 
 static void add_digest(const struct capture *cap, struct json *doc, struct json_node *in,

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "toolkit/lib/s3session.h"
 #include "toolkit/lib/s3sink.h"
@@ -96,9 +94,6 @@ const struct store_remote *remote_open(const struct s3_options *opt,
 {
 	static const struct store_remote ops = { open_object, NULL };
 
-	/* Keys are in memory: no core file, and no reading by other processes. */
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
-	prctl(PR_SET_DUMPABLE, 0);
 	remote.opt = opt;
 	remote.open = true;
 	return s3_session_open(&remote.session, opt, true, interrupted, err) < 0 ? NULL

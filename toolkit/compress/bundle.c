@@ -14,6 +14,7 @@
 
 #include "toolkit/compress/listing.h"
 #include "toolkit/compress/tar.h"
+#include "toolkit/lib/clijson.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/sink.h"
@@ -245,7 +246,6 @@ static int print_report(const struct options *opt, const struct report *report,
 {
 	char hex[SHA256_HEX_SIZE] = "";
 	struct json *doc;
-	char *text;
 
 	if (!report->sums)
 		fprintf(stderr, "compress: warning: no SHA256SUMS in it\n");
@@ -265,13 +265,7 @@ static int print_report(const struct options *opt, const struct report *report,
 	}
 	json_add_u64(doc, json_root(doc), "files", report->files);
 	json_add_u64(doc, json_root(doc), "files_in_sums", report->checked);
-	text = json_text(doc, false, NULL, err);
-	json_free(doc);
-	if (!text)
-		return -1;
-	puts(text);
-	free(text);
-	return 0;
+	return cli_print_json(doc, err);
 }
 
 /* Reads the bundle that stands as name in dirfd back and holds it against wanted. */

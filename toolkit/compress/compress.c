@@ -18,7 +18,9 @@
 #include "toolkit/compress/options.h"
 #include "toolkit/compress/rangefile.h"
 #include "toolkit/lib/cli.h"
+#include "toolkit/lib/clijson.h"
 #include "toolkit/lib/decoder.h"
+#include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/lime.h"
@@ -48,25 +50,6 @@ static struct {
 static struct decoder output;
 
 static _Alignas(IO_BLOCK) unsigned char sink_arena[256 * IO_BLOCK];
-
-/* Set by a signal, and by a source that failed. */
-static volatile sig_atomic_t stop;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
-
-static void catch_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal };
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 /* Opens the image and surveys it. */
 static int open_input(int *fd, struct err *err)
@@ -135,7 +118,7 @@ static int run_pipeline(struct err *err)
 	struct pipeline *p = &job.pipeline;
 	int rc;
 
-	job.source = source_decoder_open(&job.reader, &job.input, &stop);
+	job.source = source_decoder_open(&job.reader, &job.input, &interrupted);
 	p->source = &job.source;
 	p->ranges = &job.input.ranges;
 	p->sink = &job.sink;
@@ -143,7 +126,7 @@ static int run_pipeline(struct err *err)
 	p->workers = job.opt->workers;
 	p->hash = true;
 	p->progress = &job.progress;
-	p->interrupted = &stop;
+	p->interrupted = &interrupted;
 	rc = pipeline_arena_take(p, err);
 	if (rc == 0) {
 		progress_start(&job.progress, "compress",
@@ -185,7 +168,7 @@ static int verify_output(int fd, struct err *err)
 
 	if (decoder_open(&output, fd, ops, false, err) < 0 ||
 	    decoder_survey(&output, told ? NULL : ranges, err) < 0 ||
-	    source_decoder_hash(&output, &stop, stream, err) < 0)
+	    source_decoder_hash(&output, &interrupted, stream, err) < 0)
 		goto out;
 	if (output.ranges.count != ranges->count ||
 	    memcmp(output.ranges.at, ranges->at, ranges->count * sizeof(ranges->at[0])) !=
@@ -325,18 +308,11 @@ static void describe(struct json *doc)
 static int print_json(struct err *err)
 {
 	struct json *doc = json_new();
-	char *text;
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "describing the image");
 	describe(doc);
-	text = json_text(doc, false, NULL, err);
-	json_free(doc);
-	if (!text)
-		return -1;
-	puts(text);
-	free(text);
-	return 0;
+	return cli_print_json(doc, err);
 }
 
 static void print_info(void)
@@ -360,7 +336,7 @@ static int run(struct err *err)
 	if (rc == 0 && opt->mode == MODE_CONVERT)
 		rc = write_output(err);
 	if (rc == 0 && opt->mode == MODE_CHECK &&
-	    source_decoder_hash(&job.input, &stop, job.check_sha256, err) < 0)
+	    source_decoder_hash(&job.input, &interrupted, job.check_sha256, err) < 0)
 		rc = err_prefix(err, "%s", opt->input);
 	if (rc == 0 && opt->mode != MODE_INFO)
 		print_damage();
@@ -386,7 +362,7 @@ static int do_image(const struct options *opt)
 
 	job.opt = opt;
 	job.dirfd = -1;
-	catch_signals();
+	interrupt_catch();
 	if (run(&err) < 0)
 		return err_report(&err, "compress");
 	damaged = job.input.damages + job.input.damages_unlisted != 0;

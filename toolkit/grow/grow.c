@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "toolkit/lib/cli.h"
+#include "toolkit/lib/clijson.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/gone.h"
 #include "toolkit/lib/growth.h"
@@ -223,7 +224,6 @@ static int print_json(const struct outcome *outcome, bool complete, struct err *
 {
 	struct json *doc = json_new();
 	struct json_node *root;
-	char *text;
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "writing JSON");
@@ -235,12 +235,7 @@ static int print_json(const struct outcome *outcome, bool complete, struct err *
 	if (outcome->memory_bytes)
 		json_add_u64(doc, root, "memory_bytes", outcome->memory_bytes);
 	json_add_bool(doc, root, "complete", complete);
-	text = json_text(doc, false, NULL, err);
-	if (text)
-		puts(text);
-	free(text);
-	json_free(doc);
-	return text ? 0 : -1;
+	return cli_print_json(doc, err);
 }
 
 struct options {

@@ -41,29 +41,6 @@ static int text_add(struct text *text, const char *line, size_t len, struct err 
 	return 0;
 }
 
-/* Writes text as the new file path. */
-static int write_list(const char *path, const struct text *text, struct err *err)
-{
-	char *copy_dir = strdup(path), *copy_base = strdup(path);
-	int dirfd = -1, rc = -1;
-
-	if (!copy_dir || !copy_base) {
-		err_sys(err, ENOMEM, "writing %s", path);
-		goto out;
-	}
-	dirfd = open(dirname(copy_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		err_sys(err, errno, "opening the directory of %s", path);
-	else
-		rc = sink_write_file(dirfd, basename(copy_base), text->data, text->len,
-				     false, err);
-out:
-	io_close(&dirfd);
-	free(copy_dir);
-	free(copy_base);
-	return rc;
-}
-
 struct listing {
 	const struct options *opt;
 	struct text text;
@@ -223,7 +200,7 @@ int do_hash(const struct options *opt, char **files, int count)
 	pool_finish();
 	/* A list with holes is not written: it would pass for the whole. */
 	if (opt->output && !listing.code &&
-	    write_list(opt->output, &listing.text, &err) < 0)
+	    sink_write_path(opt->output, listing.text.data, listing.text.len, &err) < 0)
 		listing.code = err_report(&err, "hash");
 	free(listing.text.data);
 	return listing.code ? listing.code : listing.left_out ? ERR_GAPS : 0;

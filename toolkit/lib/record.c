@@ -54,7 +54,7 @@ void record_ranges(struct json *doc, struct json_node *in, const char *key,
 		add_range(doc, json_add_object(doc, list, NULL), &ranges->at[i]);
 }
 
-static const char *gap_reason(const struct gap *gap)
+const char *record_gap_reason(const struct gap *gap)
 {
 	if (gap->kind == GAP_UNMAPPED)
 		return "not in the source";
@@ -73,7 +73,7 @@ void record_gaps(struct json *doc, struct json_node *in, const struct gaps *gaps
 		add_range(doc, node, &gap->range);
 		json_add_str(doc, node, "kind",
 			     gap->kind == GAP_UNMAPPED ? "not read" : "unreadable");
-		json_add_str(doc, node, "reason", gap_reason(gap));
+		json_add_str(doc, node, "reason", record_gap_reason(gap));
 	}
 }
 

@@ -62,6 +62,9 @@ struct timex;
 struct json_node *record_clock_state(struct json *doc, struct json_node *in, int state,
 				     const struct timex *timex);
 
+/* Why nothing gave these bytes, in words. */
+const char *record_gap_reason(const struct gap *gap);
+
 /* Arrays and objects that the record and the preflight's JSON share. */
 void record_ranges(struct json *doc, struct json_node *in, const char *key,
 		   const struct ranges *ranges);

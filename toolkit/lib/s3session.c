@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
@@ -125,6 +127,10 @@ int s3_session_open(struct s3_session *session, const struct s3_options *opt, bo
 			.attempts = opt->n_retries,
 			.stall_ms = (int)opt->stall_s * 1000 },
 	};
+	/* Keys or presigned URLs will be in memory: no core file, no reading by another
+	 * process of the same user. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	prctl(PR_SET_DUMPABLE, 0);
 	if (read_ca(session, opt->ca, err) < 0)
 		return -1;
 	if (!keys)

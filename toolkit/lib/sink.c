@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -466,4 +468,26 @@ int sink_write_file(int dirfd, const char *name, const void *data, size_t len_by
 		return 0;
 	sink_abandon(&sink);
 	return -1;
+}
+
+int sink_write_path(const char *path, const void *data, size_t len_bytes, struct err *err)
+{
+	char *copy_dir = strdup(path), *copy_base = strdup(path);
+	int dirfd = -1, rc = -1;
+
+	if (!copy_dir || !copy_base) {
+		err_sys(err, ENOMEM, "writing %s", path);
+		goto out;
+	}
+	dirfd = open(dirname(copy_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		err_sys(err, errno, "opening the directory of %s", path);
+	else
+		rc = sink_write_file(dirfd, basename(copy_base), data, len_bytes, false,
+				     err);
+out:
+	io_close(&dirfd);
+	free(copy_dir);
+	free(copy_base);
+	return rc;
 }

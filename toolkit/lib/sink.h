@@ -124,4 +124,8 @@ void sink_remove(struct sink *sink);
 int sink_write_file(int dirfd, const char *name, const void *data, size_t len_bytes,
 		    bool deferred, struct err *err);
 
+/* The same for a path, durable when it returns. */
+int sink_write_path(const char *path, const void *data, size_t len_bytes,
+		    struct err *err);
+
 #endif

@@ -16,27 +16,11 @@
 /* Writes a document as the new file path and frees it. */
 static int write_new(struct json *doc, const char *path, struct err *err)
 {
-	char *copy_dir = strdup(path), *copy_base = strdup(path), *text = NULL;
-	int dirfd = -1, rc = -1;
 	size_t len;
+	char *text = json_text(doc, true, &len, err);
+	int rc = text ? sink_write_path(path, text, len, err) : -1;
 
-	if (!copy_dir || !copy_base) {
-		err_sys(err, ENOMEM, "writing %s", path);
-		goto out;
-	}
-	text = json_text(doc, true, &len, err);
-	if (!text)
-		goto out;
-	dirfd = open(dirname(copy_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		err_sys(err, errno, "opening the directory of %s", path);
-	else
-		rc = sink_write_file(dirfd, basename(copy_base), text, len, false, err);
-out:
-	io_close(&dirfd);
 	free(text);
-	free(copy_dir);
-	free(copy_base);
 	json_free(doc);
 	return rc;
 }

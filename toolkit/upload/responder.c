@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "toolkit/lib/cli.h"
+#include "toolkit/lib/clijson.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/transfer_log.h"
@@ -205,8 +206,6 @@ static int print_completed(const struct options *opt, const struct s3_object *ob
 {
 	struct json *doc;
 	struct json_node *root;
-	size_t len;
-	char *text;
 
 	if (!opt->json) {
 		printf("s3://%s/", state.bucket);
@@ -228,13 +227,7 @@ static int print_completed(const struct options *opt, const struct s3_object *ob
 	json_add_str(doc, root, "version", object->version);
 	json_add_u64(doc, root, "parts", n_parts);
 	json_add_bool(doc, root, "read_back", read_back);
-	text = json_text(doc, false, &len, err);
-	json_free(doc);
-	if (!text)
-		return -1;
-	puts(text);
-	free(text);
-	return 0;
+	return cli_print_json(doc, err);
 }
 
 /* Lists, compares, completes, reads back. */

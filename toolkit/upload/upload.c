@@ -4,16 +4,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "toolkit/lib/cli.h"
+#include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/progress.h"
@@ -21,27 +19,6 @@
 #include "toolkit/upload/options.h"
 #include "toolkit/upload/presigned.h"
 #include "toolkit/upload/responder.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-	(void)number;
-	interrupted = 1;
-}
-
-/* Keys are in memory: no core file, no reading by another process of the same user. */
-static void guard(void)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
-	prctl(PR_SET_DUMPABLE, 0);
-}
 
 static void show_progress(void *arg, uint64_t sent_bytes, uint64_t failures)
 {
@@ -317,7 +294,7 @@ int main(int argc, char **argv)
 	int code = options_parse(argc, argv, &opt);
 
 	if (code < 0) {
-		guard();
+		interrupt_catch();
 		code = 0;
 		if (responder_prepare(&opt, &err) < 0 ||
 		    s3_session_open(&session, &opt.s3, opt.presigned == NULL,
