@@ -25,6 +25,8 @@ CFLAGS_COMMON := -std=c11 -D_GNU_SOURCE -DFVOL_VERSION='"$(FVOL_VERSION)"' $(WAR
 	-fno-asynchronous-unwind-tables -fstack-protector-strong \
 	-ffile-prefix-map=$(ROOT)=/b -I.
 LDFLAGS_COMMON := -Wl,--gc-sections -s
+# Packed relocations: six pages fewer that starting capture reads and writes.
+LDFLAGS_x86_64 := -Wl,-z,pack-relative-relocs
 # Unit tests, command-line helpers and fuzz targets: this machine's libc, sanitized.
 CFLAGS_CHECK := -std=c11 -D_GNU_SOURCE -DFVOL_VERSION='"$(FVOL_VERSION)"' $(WARNINGS) \
 	-O1 -g -fsigned-char -fsanitize=address,undefined -fno-sanitize-recover=all \

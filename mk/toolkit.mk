@@ -4,6 +4,8 @@
 TOOLS := capture hash grow compress upload
 SRC_capture := $(wildcard toolkit/capture/*.c)
 LIBS_capture = yyjson zstd expat $(HTTP_LIBS)
+# The functions that a capture runs stand side by side: each page of it is evidence lost.
+LDFLAGS_capture := -Wl,-T,toolkit/capture/order.ld
 SRC_hash := $(wildcard toolkit/hash/*.c)
 LIBS_hash := mbedcrypto
 SRC_grow := toolkit/grow/grow.c
@@ -39,7 +41,8 @@ build/release/$(1)/bin/$(2): $(SRC_$(2):%.c=build/release/$(1)/obj/%.o) \
 		build/release/$(1)/libfvol.a
 	@mkdir -p $$(@D)
 	@echo "  LINK    $(2) ($(1))"
-	@$(CC_$(1)) $(LDFLAGS_COMMON) -o $$@ $$^ -Lbuild/deps/$(1)/lib $(LIBS_$(2):%=-l%)
+	@$(CC_$(1)) $(LDFLAGS_COMMON) $(LDFLAGS_$(1)) $(LDFLAGS_$(2)) -o $$@ \
+		$$(filter %.o %.a,$$^) -Lbuild/deps/$(1)/lib $(LIBS_$(2):%=-l%)
 -include $(SRC_$(2):%.c=build/release/$(1)/obj/%.d)
 endef
 $(foreach arch,$(ARCHES),$(foreach tool,$(TOOLS),$(eval $(call program_rule,$(arch),$(tool)))))
@@ -48,5 +51,19 @@ $(foreach arch,$(ARCHES),$(foreach tool,$(TOOLS),$(eval $(call program_rule,$(ar
 # compress bundles through the archive library.
 $(foreach arch,$(ARCHES),$(eval $(SRC_compress:%.c=build/release/$(arch)/obj/%.o): \
 	$(call dep_stamp,$(arch),libarchive)))
+
+$(ARCHES:%=build/release/%/bin/capture): toolkit/capture/order.ld
+define order_rule
+build/order/$(1)/capture: $(SRC_capture:%.c=build/release/$(1)/obj/%.o) \
+		build/release/$(1)/libfvol.a
+	@mkdir -p $$(@D)
+	@$(CC_$(1)) -no-pie -Wl,--gc-sections -Wl,-Map=build/order/$(1)/map -o $$@ $$^ \
+		-Lbuild/deps/$(1)/lib $(LIBS_capture:%=-l%)
+endef
+$(foreach arch,$(ARCHES),$(eval $(call order_rule,$(arch))))
+update-order: $(ARCHES:%=build/order/%/capture) build/check/bin/mkproc
+	@MKPROC=build/check/bin/mkproc sh toolkit/capture/order.sh \
+		$(foreach arch,$(ARCHES),build/order/$(arch)/capture build/order/$(arch)/map)
+.PHONY: update-order
 
 TOOL_BINARIES := $(foreach arch,$(ARCHES),$(TOOLS:%=build/release/$(arch)/bin/%))
