@@ -63,7 +63,7 @@ static void encode_chunk(const struct encoder_ops *ops, uint64_t phys, size_t le
 static void encode(const char *format, size_t chunk)
 {
 	const struct encoder_ops *ops = format[0] == 'a' ? &encoder_avml : &encoder_zst;
-	struct encoder_out out = { put, patch, NULL };
+	struct encoder_out out = { .put = put, .patch = patch };
 
 	image_len = 0;
 	if (format[0] == 'r') {

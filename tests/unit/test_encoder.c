@@ -69,7 +69,7 @@ static int encode_chunk(const struct encoder_ops *ops, uint64_t phys, size_t len
 /* What the pipeline does, in one thread. */
 static int encode(const struct encoder_ops *ops, size_t chunk_bytes, bool can_patch)
 {
-	struct encoder_out out = { put, can_patch ? patch : NULL, NULL };
+	struct encoder_out out = { .put = put, .patch = can_patch ? patch : NULL };
 
 	output_len = 0;
 	if (ops->begin(&state, &ranges, &out, &err) < 0)

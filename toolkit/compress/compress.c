@@ -27,7 +27,6 @@
 #include "toolkit/lib/pipeline.h"
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/source_decoder.h"
-#include "toolkit/lib/sums.h"
 
 /* One conversion; large, and one of it: not on a stack. */
 static struct {
@@ -83,10 +82,8 @@ static int open_input(int *fd, struct err *err)
 static int open_output(struct err *err)
 {
 	const struct options *opt = job.opt;
-	bool raw = job.pipeline.layout == LAYOUT_RAW;
+	/* lime is hashed as the stream it is. */
 	bool lime = job.pipeline.layout == LAYOUT_LIME;
-	/* lime is hashed as the stream it is; avml changes headers later: read back. */
-	bool hashing = raw || job.pipeline.encoder == &encoder_zst;
 	static char copy[PATH_MAX];
 
 	if (strlen(opt->output) >= sizeof(copy))
@@ -98,7 +95,7 @@ static int open_output(struct err *err)
 	if (job.dirfd < 0)
 		return err_sys(err, errno, "opening the directory of %s", opt->output);
 	return sink_open(&job.sink, job.dirfd, job.name, sink_arena, sizeof(sink_arena),
-			 lime ? lime_image_bytes(&job.input.ranges) : 0, hashing, err);
+			 lime ? lime_image_bytes(&job.input.ranges) : 0, !lime, err);
 }
 
 static void set_format(void)
@@ -148,15 +145,6 @@ static int run_pipeline(struct err *err)
 	return rc;
 }
 
-static int hash_output(int fd, struct err *err)
-{
-	if (job.pipeline.layout == LAYOUT_LIME)
-		memcpy(job.file_sha256, job.pipeline.stream_sha256, SHA256_LEN);
-	return job.pipeline.encoder == &encoder_avml
-		       ? sums_hash_fd(fd, job.file_sha256, err)
-		       : 0;
-}
-
 /* Decodes what was written: is the memory in it that went in? */
 static int verify_output(int fd, struct err *err)
 {
@@ -185,10 +173,8 @@ out:
 static int check_output(struct err *err)
 {
 	int fd = io_open_direct(job.dirfd, job.name, false, err);
-	int rc = -1;
+	int rc = fd < 0 ? -1 : verify_output(fd, err);
 
-	if (fd >= 0 && hash_output(fd, err) == 0)
-		rc = job.opt->no_verify ? 0 : verify_output(fd, err);
 	io_close(&fd);
 	return rc < 0 ? err_prefix(err, "reading %s back", job.opt->output) : 0;
 }
@@ -212,7 +198,9 @@ static int write_output(struct err *err)
 		sink_remove(&job.sink);
 		return -1;
 	}
-	if (check_output(err) == 0)
+	if (job.pipeline.layout == LAYOUT_LIME)
+		memcpy(job.file_sha256, job.pipeline.stream_sha256, SHA256_LEN);
+	if (job.opt->no_verify || check_output(err) == 0)
 		return 0;
 	unlinkat(job.dirfd, job.name, 0);
 	return -1;

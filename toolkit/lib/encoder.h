@@ -19,6 +19,8 @@ struct encoder_out {
 	 * outputs that can seek have it, NULL otherwise. */
 	int (*patch)(void *arg, uint64_t off, const void *data, size_t len_bytes,
 		     struct err *err);
+	/* Beside patch(): what was put before this moment will not be changed. */
+	void (*mark)(void *arg);
 	void *arg;
 };
 

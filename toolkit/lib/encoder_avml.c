@@ -138,6 +138,8 @@ static int block_open(struct avml *avml, uint64_t start, uint64_t end, struct er
 	static const unsigned char identifier[IDENTIFIER_BYTES] = "\xff\6\0\0sNaPpY";
 	unsigned char header[HEADER_BYTES];
 
+	if (avml->out.patch && avml->out.mark)
+		avml->out.mark(avml->out.arg);
 	/* start - 1 may wrap; block_bytes() is 0 all the same. */
 	avml->block =
 		(struct block){ true, { start, start - 1 }, 0, avml->put_bytes, end };

@@ -11,6 +11,7 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/reader.h"
+#include "toolkit/lib/ring.h"
 
 /* Deep enough for SHA-256 and the packers; every touched page is one of the evidence. */
 #define STACK_BYTES (64 * 1024)
@@ -20,22 +21,6 @@
  */
 #define SYNC_FIRST_BYTES (64u << 20)
 #define SYNC_NS (10 * INT64_C(1000000000))
-enum chunk_state { CHUNK_FREE, CHUNK_FILLED, CHUNK_PACKING, CHUNK_PACKED, CHUNK_HASHED };
-
-struct chunk {
-	enum chunk_state state;
-	const struct range *range; /* that it stands in */
-	bool first;		   /* of its range */
-	bool zero;
-	uint64_t phys;
-	size_t len_bytes;
-	int64_t time_ns;
-	unsigned char *buf; /* IO_BLOCK before, IO_BLOCK behind */
-	unsigned char *data;
-	unsigned char *packed;
-	size_t packed_len;
-	uint8_t sha256[SHA256_LEN];
-};
 
 struct worker {
 	struct engine *engine;
@@ -46,12 +31,7 @@ struct worker {
 /* All of a run that is not the caller's. One at a time in a process. */
 struct engine {
 	struct pipeline *p;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct chunk slot[PIPELINE_SLOTS];
-	uint64_t filled, hashed; /* chunks that passed the stage */
-	bool read_all, stop;
-	struct err err; /* the first one */
+	struct ring ring;
 	struct worker workers[PIPELINE_WORKERS_MAX];
 	unsigned started;
 	pthread_t reader, hasher;
@@ -72,68 +52,6 @@ static unsigned worker_count(const struct pipeline *p)
 	return p->hash ? 1 : 0;
 }
 
-/* A slot for each stage that works: with fewer of them the chunks are larger. */
-static unsigned slot_count(const struct pipeline *p)
-{
-	return p->hash || worker_count(p) ? PIPELINE_SLOTS : 2;
-}
-
-/* Stops every stage; the first reason is kept. */
-static void fail(struct engine *e, const struct err *err)
-{
-	pthread_mutex_lock(&e->lock);
-	if (!e->stop)
-		e->err = *err;
-	e->stop = true;
-	pthread_cond_broadcast(&e->changed);
-	pthread_mutex_unlock(&e->lock);
-}
-
-static void set_state(struct engine *e, struct chunk *chunk, enum chunk_state state)
-{
-	pthread_mutex_lock(&e->lock);
-	chunk->state = state;
-	pthread_cond_broadcast(&e->changed);
-	pthread_mutex_unlock(&e->lock);
-}
-
-/* Waits until the chunk has the state. Returns false when the run stops. */
-static bool wait_for(struct engine *e, struct chunk *chunk, enum chunk_state state)
-{
-	bool going;
-
-	pthread_mutex_lock(&e->lock);
-	while (!e->stop && chunk->state != state)
-		pthread_cond_wait(&e->changed, &e->lock);
-	going = !e->stop;
-	pthread_mutex_unlock(&e->lock);
-	return going;
-}
-
-/* As wait_for() for chunk number n of all; false also when there is no chunk n. */
-static bool wait_for_number(struct engine *e, uint64_t n, enum chunk_state state)
-{
-	struct chunk *chunk = &e->slot[n % slot_count(e->p)];
-	bool there;
-
-	pthread_mutex_lock(&e->lock);
-	while (!e->stop && chunk->state != state && !(e->read_all && n >= e->filled))
-		pthread_cond_wait(&e->changed, &e->lock);
-	there = !e->stop && chunk->state == state;
-	pthread_mutex_unlock(&e->lock);
-	return there;
-}
-
-/* The next stage that has something to do with a chunk of this state. */
-static enum chunk_state skip_idle(const struct engine *e, enum chunk_state state)
-{
-	if (state == CHUNK_FILLED && !worker_count(e->p))
-		state = CHUNK_PACKED;
-	if (state == CHUNK_PACKED && !e->p->hash)
-		state = CHUNK_HASHED;
-	return state;
-}
-
 /* Where the chunk will stand in the file decides how it is aligned in memory. */
 static void place(const struct pipeline *p, struct chunk *chunk, uint64_t stream_off)
 {
@@ -146,17 +64,17 @@ static bool read_chunk(struct engine *e, const struct range *range, uint64_t phy
 		       uint64_t stream_off)
 {
 	struct pipeline *p = e->p;
-	struct chunk *chunk = &e->slot[e->filled % slot_count(p)];
+	struct chunk *chunk = ring_free(&e->ring);
 	uint64_t left = range->end - phys + 1;
 
-	if (!wait_for(e, chunk, CHUNK_FREE))
+	if (!chunk)
 		return false;
 	if (*p->interrupted) {
 		struct err err;
 
 		err_set(&err, ERR_FAILED, "interrupted at 0x%llx",
 			(unsigned long long)phys);
-		fail(e, &err);
+		ring_fail(&e->ring, &err);
 		return false;
 	}
 	chunk->range = range;
@@ -166,11 +84,7 @@ static bool read_chunk(struct engine *e, const struct range *range, uint64_t phy
 	place(p, chunk, stream_off);
 	chunk->time_ns = clock_ns(CLOCK_REALTIME);
 	reader_fill(p->source, p->second, phys, chunk->data, chunk->len_bytes, &p->gaps);
-	pthread_mutex_lock(&e->lock);
-	chunk->state = skip_idle(e, CHUNK_FILLED);
-	e->filled++;
-	pthread_cond_broadcast(&e->changed);
-	pthread_mutex_unlock(&e->lock);
+	ring_filled(&e->ring, chunk);
 	return true;
 }
 
@@ -196,32 +110,8 @@ static void *reader_main(void *arg)
 			left -= len;
 		}
 	}
-	pthread_mutex_lock(&e->lock);
-	e->read_all = true;
-	pthread_cond_broadcast(&e->changed);
-	pthread_mutex_unlock(&e->lock);
+	ring_read_all(&e->ring);
 	return NULL;
-}
-
-/* Takes a filled chunk, whichever. Returns NULL when there will be none. */
-static struct chunk *take_filled(struct engine *e)
-{
-	struct chunk *found = NULL;
-
-	pthread_mutex_lock(&e->lock);
-	while (!e->stop && !found) {
-		for (size_t i = 0; i < slot_count(e->p) && !found; i++)
-			if (e->slot[i].state == CHUNK_FILLED)
-				found = &e->slot[i];
-		if (!found && e->read_all)
-			break;
-		if (!found)
-			pthread_cond_wait(&e->changed, &e->lock);
-	}
-	if (found)
-		found->state = CHUNK_PACKING;
-	pthread_mutex_unlock(&e->lock);
-	return found;
 }
 
 static bool all_zero(const unsigned char *data, size_t len)
@@ -237,7 +127,7 @@ static void *worker_main(void *arg)
 		e->p->layout == LAYOUT_ENCODER ? e->p->encoder : NULL;
 	struct chunk *chunk;
 
-	while ((chunk = take_filled(e))) {
+	while ((chunk = ring_work(&e->ring))) {
 		/* Only the log tells the hash of a chunk. */
 		if (e->p->hash && e->p->log)
 			sha256(chunk->data, chunk->len_bytes, chunk->sha256);
@@ -247,7 +137,7 @@ static void *worker_main(void *arg)
 		if (encoder && !chunk->zero)
 			chunk->packed_len = encoder->pack(chunk->data, chunk->len_bytes,
 							  chunk->packed, worker->scratch);
-		set_state(e, chunk, skip_idle(e, CHUNK_PACKED));
+		ring_did(&e->ring, chunk, RING_WORK);
 	}
 	return NULL;
 }
@@ -257,11 +147,10 @@ static void *hasher_main(void *arg)
 {
 	struct engine *e = arg;
 	struct sha256 whole;
+	struct chunk *chunk;
 
 	sha256_init(&whole);
-	for (uint64_t n = 0; wait_for_number(e, n, CHUNK_PACKED); n++) {
-		struct chunk *chunk = &e->slot[n % slot_count(e->p)];
-
+	for (uint64_t n = 0; (chunk = ring_hash(&e->ring, n)); n++) {
 		if (chunk->first) {
 			unsigned char header[LIME_HEADER_BYTES];
 
@@ -269,7 +158,7 @@ static void *hasher_main(void *arg)
 			sha256_update(&whole, header, sizeof(header));
 		}
 		sha256_update(&whole, chunk->data, chunk->len_bytes);
-		set_state(e, chunk, CHUNK_HASHED);
+		ring_did(&e->ring, chunk, RING_HASH);
 	}
 	sha256_final(&whole, e->p->stream_sha256);
 	return NULL;
@@ -340,16 +229,15 @@ static int sync_sometimes(struct engine *e, struct err *err)
 static int write_all(struct engine *e, struct err *err)
 {
 	struct pipeline *p = e->p;
+	struct chunk *chunk;
 
-	for (uint64_t n = 0; wait_for_number(e, n, CHUNK_HASHED); n++) {
-		struct chunk *chunk = &e->slot[n % slot_count(e->p)];
-
+	for (uint64_t n = 0; (chunk = ring_done(&e->ring, n)); n++) {
 		if (put_chunk(e, chunk, err) < 0 || log_chunk(e, chunk, err) < 0)
 			return -1;
 		p->chunks++;
 		p->captured_bytes += chunk->len_bytes;
 		progress_add(p->progress, chunk->len_bytes);
-		set_state(e, chunk, CHUNK_FREE);
+		ring_written(&e->ring, chunk);
 		if (sync_sometimes(e, err) < 0)
 			return -1;
 	}
@@ -404,6 +292,11 @@ static int encoder_patch(void *arg, uint64_t off, const void *data, size_t len_b
 	return sink_patch(arg, off, data, len_bytes, err);
 }
 
+static void encoder_mark(void *arg)
+{
+	sink_mark(arg);
+}
+
 static size_t round_up(size_t len, size_t to)
 {
 	return (len + to - 1) / to * to;
@@ -424,6 +317,21 @@ static size_t scratch_bytes(const struct pipeline *p)
 	return p->layout == LAYOUT_ENCODER
 		       ? round_up(p->encoder->scratch_bytes(p->chunk_bytes), IO_BLOCK)
 		       : 0;
+}
+
+/*
+ * A slot for each stage that works: with fewer of them the chunks are larger. Where
+ * chunks cannot be larger, more slots keep the stages from waiting for one another.
+ */
+static size_t slot_count(const struct pipeline *p)
+{
+	size_t n = p->arena_bytes / slot_bytes(p, IO_CHUNK_BYTES);
+
+	if (!p->hash && !worker_count(p))
+		return 2;
+	return n < PIPELINE_SLOTS   ? PIPELINE_SLOTS
+	       : n > RING_SLOTS_MAX ? RING_SLOTS_MAX
+				    : n;
 }
 
 /* The largest chunk, in blocks, of which all slots fit into the arena. */
@@ -491,9 +399,11 @@ static void lay_out(struct engine *e)
 	struct pipeline *p = e->p;
 	unsigned char *at = p->map;
 
-	for (size_t i = 0; i < slot_count(p); i++, at += slot_bytes(p, p->chunk_bytes)) {
-		e->slot[i] = (struct chunk){ .buf = at };
-		e->slot[i].packed = at + 2 * IO_BLOCK + p->chunk_bytes;
+	e->ring.slots = slot_count(p);
+	e->ring.todo = (worker_count(p) ? RING_WORK : 0u) | (p->hash ? RING_HASH : 0u);
+	for (size_t i = 0; i < e->ring.slots; i++, at += slot_bytes(p, p->chunk_bytes)) {
+		e->ring.slot[i] = (struct chunk){ .buf = at };
+		e->ring.slot[i].packed = at + 2 * IO_BLOCK + p->chunk_bytes;
 	}
 	for (unsigned i = 0; i < worker_count(p); i++, at += scratch_bytes(p))
 		e->workers[i] = (struct worker){ .engine = e, .scratch = at };
@@ -539,6 +449,7 @@ static int run(struct engine *e, struct err *err)
 	struct encoder_out out = {
 		.put = encoder_put,
 		.patch = sink_can_patch(p->sink) ? encoder_patch : NULL,
+		.mark = encoder_mark,
 		.arg = p->sink,
 	};
 
@@ -546,13 +457,13 @@ static int run(struct engine *e, struct err *err)
 	    p->encoder->begin(&e->encoder, p->ranges, &out, err) < 0)
 		return -1;
 	if (start_threads(e, err) < 0 || write_all(e, err) < 0) {
-		fail(e, err);
+		ring_fail(&e->ring, err);
 		return -1;
 	}
 	/* write_all() ends early, without an error of its own, when another stage failed.
 	 */
-	if (e->stop) {
-		*err = e->err;
+	if (e->ring.stop) {
+		*err = e->ring.err;
 		return -1;
 	}
 	if (p->layout == LAYOUT_ENCODER && p->encoder->end(&e->encoder, err) < 0)
@@ -567,8 +478,7 @@ int pipeline_run(struct pipeline *pipeline, struct err *err)
 
 	memset(e, 0, offsetof(struct engine, encoder));
 	e->p = pipeline;
-	pthread_mutex_init(&e->lock, NULL);
-	pthread_cond_init(&e->changed, NULL);
+	ring_start(&e->ring);
 	/* Not the list, which is 128 KiB of pages. */
 	pipeline->gaps.count = 0;
 	pipeline->gaps.bytes = pipeline->gaps.unlisted = pipeline->gaps.second_bytes = 0;

@@ -55,6 +55,13 @@ static uint64_t blocks_end(const struct range *range)
 	return (range->end / IO_BLOCK + 1) * IO_BLOCK;
 }
 
+static void start_hash(struct sink *sink)
+{
+	if (sink->hashing)
+		sha256_init(&sink->hash);
+	sink_mark(sink);
+}
+
 int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *arena,
 	      size_t arena_bytes, uint64_t reserve_bytes, bool hashing, struct err *err)
 {
@@ -87,8 +94,7 @@ int sink_open(struct sink *sink, int dirfd, const char *name, unsigned char *are
 	if (sink->fd < 0)
 		return err_sys(err, errno, "creating %s", partial);
 	sink->has_file = true;
-	if (hashing)
-		sha256_init(&sink->hash);
+	start_hash(sink);
 	if (reserve(sink, reserve_bytes, err) == 0)
 		return 0;
 	io_close(&sink->fd);
@@ -111,8 +117,7 @@ int sink_open_stream(struct sink *sink, const char *name,
 	strcpy(sink->name, name);
 	if (stream)
 		sink_mirror(sink, stream);
-	if (hashing)
-		sha256_init(&sink->hash);
+	start_hash(sink);
 	return 0;
 }
 
@@ -300,22 +305,34 @@ int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err)
 	return put_copied(sink, zeros, (size_t)(len_bytes - whole), err);
 }
 
+/* What goes back to the disk needs; its pages are taken by the first that does. */
+static _Alignas(IO_BLOCK) unsigned char again[16 * IO_BLOCK];
+
+/* Reads flushed blocks into again[]. */
+static int read_again(const struct sink *sink, uint64_t start, size_t len,
+		      struct err *err)
+{
+	ssize_t n = io_pread(sink->fd, again, len, start);
+
+	if (n == (ssize_t)len)
+		return 0;
+	return err_sys(err, n < 0 ? errno : EIO, "reading %s back at byte %llu",
+		       sink->name, (unsigned long long)start);
+}
+
 /* Changes bytes of flushed blocks: O_DIRECT writes blocks only, so they are read back. */
 static int patch_disk(struct sink *sink, uint64_t off, const unsigned char *data,
 		      size_t len, struct err *err)
 {
-	static _Alignas(IO_BLOCK) unsigned char block[IO_BLOCK];
-
 	while (len) {
 		uint64_t start = off / IO_BLOCK * IO_BLOCK;
 		size_t at = (size_t)(off - start);
 		size_t n = IO_BLOCK - at < len ? IO_BLOCK - at : len;
 
-		if (io_pread(sink->fd, block, IO_BLOCK, start) != IO_BLOCK)
-			return err_sys(err, errno, "reading %s back at byte %llu",
-				       sink->name, (unsigned long long)start);
-		memcpy(block + at, data, n);
-		if (io_pwrite(sink->fd, block, IO_BLOCK, start) < 0)
+		if (read_again(sink, start, IO_BLOCK, err) < 0)
+			return -1;
+		memcpy(again + at, data, n);
+		if (io_pwrite(sink->fd, again, IO_BLOCK, start) < 0)
 			return err_sys(err, errno, "writing %s at byte %llu", sink->name,
 				       (unsigned long long)start);
 		off += n;
@@ -325,14 +342,43 @@ static int patch_disk(struct sink *sink, uint64_t off, const unsigned char *data
 	return 0;
 }
 
+void sink_mark(struct sink *sink)
+{
+	sink->marked_off = sink_position(sink);
+	sink->marked_hash = sink->hash;
+}
+
+/* Hashes what was put since the mark, as it is now. */
+static int hash_again(struct sink *sink, struct err *err)
+{
+	uint64_t off = sink->marked_off;
+
+	sink->hash = sink->marked_hash;
+	while (off < sink->written_bytes) {
+		uint64_t start = off / IO_BLOCK * IO_BLOCK;
+		uint64_t left = sink->written_bytes - start;
+		size_t len = left < sizeof(again) ? (size_t)left : sizeof(again);
+		size_t at = (size_t)(off - start);
+
+		if (read_again(sink, start, len, err) < 0)
+			return -1;
+		sha256_update(&sink->hash, again + at, len - at);
+		off = start + len;
+	}
+	sha256_update(&sink->hash, sink->arena + (off - sink->written_bytes),
+		      (size_t)(sink_position(sink) - off));
+	return 0;
+}
+
 int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_bytes,
 	       struct err *err)
 {
 	const unsigned char *from = data;
 	size_t on_disk = 0;
 
-	if (!sink_can_patch(sink) || sink->hashing || off > sink_position(sink) ||
-	    len_bytes > sink_position(sink) - off)
+	if (!sink_can_patch(sink) || off > sink_position(sink) ||
+	    len_bytes > sink_position(sink) - off ||
+	    (sink->hashing && off < sink->marked_off))
 		return err_set(err, ERR_FAILED, "%s: no such bytes to change",
 			       sink->name);
 	if (off < sink->written_bytes)
@@ -344,7 +390,7 @@ int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_byt
 	if (on_disk < len_bytes)
 		memcpy(sink->arena + (off + on_disk - sink->written_bytes),
 		       from + on_disk, len_bytes - on_disk);
-	return 0;
+	return sink->hashing ? hash_again(sink, err) : 0;
 }
 
 int sink_sync(struct sink *sink, struct err *err)

@@ -42,7 +42,9 @@ struct sink {
 	bool direct;		/* false: this file system has no O_DIRECT */
 	bool deferred;		/* set by the caller: see sink_finish() */
 	bool hashing;
-	struct sha256 hash; /* of everything that was put, when hashing */
+	struct sha256 hash;	   /* of everything that was put, when hashing */
+	struct sha256 marked_hash; /* of what was put before marked_off */
+	uint64_t marked_off;
 };
 
 /*
@@ -94,7 +96,14 @@ int sink_put_in_place(struct sink *sink, unsigned char *data, size_t len_bytes,
 /* Moves the position forward over bytes that read as zero, without writing them. */
 int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err);
 
-/* Overwrites bytes that were put before. Not while hashing; not in a stream. */
+/*
+ * What was put before this moment will not be patched any more. It makes a patch cheap
+ * where the file is hashed: what was put since is then hashed again, off the disk.
+ */
+void sink_mark(struct sink *sink);
+
+/* Overwrites bytes that were put before: since sink_mark() when hashing. Not in a stream.
+ */
 int sink_patch(struct sink *sink, uint64_t off, const void *data, size_t len_bytes,
 	       struct err *err);
 
