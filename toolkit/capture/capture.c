@@ -26,7 +26,6 @@
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/record.h"
-#include "toolkit/lib/sums.h"
 
 /* Large, and one of it: not on a stack. */
 static struct capture cap;
@@ -213,12 +212,6 @@ static int open_image(int dirfd, bool hash_file, struct err *err)
 	return -1;
 }
 
-/* The headers of an AVML file are changed later: it is hashed when it is whole. */
-static bool hash_afterwards(void)
-{
-	return cap.pipeline.encoder == &encoder_avml && sink_can_patch(&cap.image);
-}
-
 /* A directory of evidence, on the volume or elsewhere, and not the image alone. */
 static bool has_evidence(void)
 {
@@ -235,11 +228,8 @@ static int open_log(struct err *err)
 
 static int open_sinks(int dirfd, struct err *err)
 {
-	/* lime is hashed by the pipeline as the stream it is; the headers of an AVML file
-	 * are changed later, and it is read back. */
-	bool stream = to_stdout() || cap.store.remote;
-	bool hash_file = !cap.opt->no_hash && cap.pipeline.layout != LAYOUT_LIME &&
-			 (stream || cap.pipeline.encoder != &encoder_avml);
+	/* lime is hashed by the pipeline as the stream it is. */
+	bool hash_file = !cap.opt->no_hash && cap.pipeline.layout != LAYOUT_LIME;
 
 	cap.image.fd = cap.log.fd = -1;
 	if (dirfd < 0) {
@@ -258,28 +248,15 @@ static int open_sinks(int dirfd, struct err *err)
 	return open_log(err);
 }
 
-static int hash_back(int dirfd, struct err *err)
-{
-	int fd = io_open_direct(dirfd, cap.name, false, err);
-	int rc = fd < 0 ? -1
-			: sums_hash_in(fd, cap.pipeline.map, cap.pipeline.map_bytes,
-				       cap.file_sha256, err);
-
-	io_close(&fd);
-	return rc;
-}
-
-static int finish_image(int dirfd, struct err *err)
+static int finish_image(struct err *err)
 {
 	cap.file_bytes = sink_position(&cap.image);
 	if (sink_finish(&cap.image, cap.file_sha256, err) < 0)
 		return -1;
 	store_take_remote_err(&cap.store, &cap.image);
-	if (cap.opt->no_hash)
-		return 0;
 	if (cap.pipeline.layout == LAYOUT_LIME)
 		memcpy(cap.file_sha256, cap.pipeline.stream_sha256, SHA256_LEN);
-	return hash_afterwards() ? hash_back(dirfd, err) : 0;
+	return 0;
 }
 
 static int write_image(int dirfd, struct err *err)
@@ -307,7 +284,7 @@ static int write_image(int dirfd, struct err *err)
 		return write_image(dirfd, err);
 	}
 	if (rc == 0)
-		rc = finish_image(dirfd, err);
+		rc = finish_image(err);
 	else
 		cap.file_bytes = sink_position(&cap.image);
 	if (rc < 0)
