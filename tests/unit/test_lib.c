@@ -168,6 +168,35 @@ static void json_goes_round(void)
 	CHECK(!json_parse("{\"a\":", 5, &err) && strstr(err.text, "byte 5"));
 }
 
+/* What does not fit into the caller's memory comes from the heap. */
+static void json_in_memory_of_the_caller(void)
+{
+	static _Alignas(16) unsigned char memory[65536];
+
+	for (size_t len = 0; len <= sizeof(memory); len = len ? len * 2 : 64) {
+		struct json *doc = json_new_in(memory, len);
+		struct json_node *list = json_add_array(doc, json_root(doc), "list");
+		struct err err = { 0 };
+		size_t heap_bytes, kept_bytes;
+		const char *kept;
+		char *heap;
+		bool inside;
+
+		for (uint64_t i = 0; i < 400; i++)
+			json_add_u64(doc, list, NULL, i * 1000003);
+		heap = json_text(doc, true, &heap_bytes, &err);
+		kept = json_text_kept(doc, true, &kept_bytes, &err);
+		CHECK(heap && kept && heap_bytes == kept_bytes &&
+		      memcmp(heap, kept, heap_bytes) == 0);
+		inside = (const unsigned char *)kept >= memory &&
+			 (const unsigned char *)kept < memory + sizeof(memory);
+		if (len == 0 || len == sizeof(memory))
+			CHECK(inside == (len > 0));
+		free(heap);
+		json_free(doc);
+	}
+}
+
 int main(void)
 {
 	RUN(sha256_known_answers);
@@ -178,5 +207,6 @@ int main(void)
 	RUN(errors_read_as_a_sentence);
 	RUN(long_errors_are_cut);
 	RUN(json_goes_round);
+	RUN(json_in_memory_of_the_caller);
 	return DONE();
 }

@@ -77,7 +77,9 @@ static void set_up(bool with_dir, bool with_remote)
 	place.room = sizeof(place.data);
 	store = (struct store){ .dirfd = with_dir ? dirfd : -1,
 				.remote = with_remote ? &remote : NULL,
-				.hashing = true };
+				.hashing = true,
+				.arena = arena,
+				.arena_bytes = sizeof(arena) };
 	err = (struct err){ 0 };
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (unsigned char)(i * 7 + i / 251);

@@ -25,13 +25,15 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/lime.h"
+#include "toolkit/lib/processor.h"
 #include "toolkit/lib/record.h"
 
 /* Large, and one of it: not on a stack. */
 static struct capture cap;
 
+static struct processors processors;
 static _Alignas(IO_BLOCK) unsigned char image_arena[2 * IO_BLOCK];
-static _Alignas(IO_BLOCK) unsigned char log_arena[4 * IO_BLOCK];
+static _Alignas(IO_BLOCK) unsigned char log_arena[2 * IO_BLOCK];
 
 static int open_dir(const char *path, int *fd, struct err *err)
 {
@@ -415,6 +417,7 @@ static int do_capture(const struct options *opt, struct err *err)
 	cap.pipeline.hash = !opt->no_hash;
 	cap.pipeline.progress = &cap.progress;
 	cap.pipeline.interrupted = &interrupted;
+	cap.pipeline.spread = &processors;
 	if (pipeline_arena_take(&cap.pipeline, err) < 0)
 		goto out;
 	if (opt->to_s3 && !(cap.store.remote = remote_open(&opt->s3, &interrupted, err)))
@@ -453,6 +456,9 @@ int main(int argc, char **argv)
 		cap.opt = &opt;
 		cap.env.proc_dirfd = cap.env.sys_dirfd = cap.env.dev_dirfd = -1;
 		interrupt_catch();
+		/* Packing, and sending to S3, want every processor there is. */
+		if (strcmp(opt.format, "lime") == 0 && !opt.to_s3)
+			processor_stay(&processors);
 		gone_guard("capture");
 		if (run(&opt, &err) < 0)
 			code = err_report(&err, "capture");

@@ -25,13 +25,9 @@
 struct capture {
 	const struct options *opt;
 	struct source_env env;
-	struct ranges ranges;
-	struct preflight preflight;
 	struct source source, second;
 	bool asked_second, has_second;
-	struct pipeline pipeline;
 	struct progress progress;
-	struct store store; /* of the evidence */
 	struct sink image, log;
 	const char *format; /* as written: avml may have become lime */
 	char name[NAME_MAX];
@@ -47,6 +43,11 @@ struct capture {
 	bool five_level_paging;
 	char fallback[sizeof(((struct err *)0)->text)]; /* why it is not the format asked
 							   for; empty: it is */
+	/* Last what is long and mostly never touched: each page of it is evidence. */
+	struct preflight preflight;
+	struct store store; /* of the evidence */
+	struct ranges ranges;
+	struct pipeline pipeline;
 };
 
 /* What the last line of output and record.json have in common; so many gaps are listed.

@@ -14,10 +14,8 @@
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sums.h"
 
-_Static_assert(PIPELINE_ARENA_MIN >= BUNDLE_ARENA_MIN,
+_Static_assert(PIPELINE_ARENA_MIN / 4 * 3 >= BUNDLE_ARENA_MIN,
 	       "the arena serves the bundle, too");
-
-static _Alignas(IO_BLOCK) unsigned char sums_arena[2 * IO_BLOCK];
 
 static void add_digest(const struct capture *cap, struct json *doc, struct json_node *in,
 		       const char *key, const uint8_t digest[SHA256_LEN])
@@ -88,14 +86,27 @@ static void describe_warnings(const struct capture *cap, struct json *doc,
 		json_add_str(doc, list, NULL, CAPTURE_NOT_DIRECT_WARNING);
 }
 
+/*
+ * The arena that memory passed through serves again: no further page of the machine is
+ * taken. The record is put together in its end, files pass through the rest.
+ */
+static size_t record_room(const struct capture *cap)
+{
+	return cap->pipeline.map_bytes / 4 / IO_BLOCK * IO_BLOCK;
+}
+
+static size_t file_room(const struct capture *cap)
+{
+	return cap->pipeline.map_bytes - record_room(cap);
+}
+
 /* Longer reads cost the kernel pages of its own. */
 #define HASH_READ (64 * 1024)
 
-/* In the arena that memory passed through: no further page of the machine is taken. */
 static int hash_fd(const struct capture *cap, int fd, uint8_t digest[SHA256_LEN],
 		   struct err *err)
 {
-	size_t len = cap->pipeline.map_bytes;
+	size_t len = file_room(cap);
 
 	return sums_hash_in(fd, cap->pipeline.map, len < HASH_READ ? len : HASH_READ,
 			    digest, err);
@@ -125,9 +136,10 @@ static void describe_tool(const struct capture *cap, struct json *doc,
 
 static int write_record(struct capture *cap, const struct err *failure, struct err *err)
 {
-	struct json *doc = json_new();
+	struct json *doc =
+		json_new_in(cap->pipeline.map + file_room(cap), record_room(cap));
 	struct json_node *root;
-	char *text = NULL;
+	const char *text;
 	size_t len;
 	int rc = -1;
 
@@ -147,14 +159,13 @@ static int write_record(struct capture *cap, const struct err *failure, struct e
 	record_kernel(doc, root, cap->env.proc_dirfd, cap->env.sys_dirfd);
 	record_preflight(doc, root, &cap->preflight);
 	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, &cap->store,
-			  cap->pipeline.map, cap->pipeline.map_bytes, doc,
+			  cap->pipeline.map, file_room(cap), doc,
 			  json_add_array(doc, root, "symbols_missing"), err) < 0)
 		goto out;
-	text = json_text(doc, true, &len, err);
+	text = json_text_kept(doc, true, &len, err);
 	if (text)
 		rc = store_put(&cap->store, "record.json", text, len, err);
 out:
-	free(text);
 	json_free(doc);
 	return rc;
 }
@@ -167,7 +178,7 @@ static int write_sums(struct capture *cap, uint8_t digest[SHA256_LEN], struct er
 	struct sink sums;
 	int rc;
 
-	if (store_open(store, &sums, "SHA256SUMS", sums_arena, sizeof(sums_arena),
+	if (store_open(store, &sums, "SHA256SUMS", store->arena, store->arena_bytes,
 		       STORE_FILES_MAX * sizeof(line), err) < 0)
 		return -1;
 	rc = sink_put(&sums, line, sums_format(cap->file_sha256, cap->name, line), err);
@@ -267,6 +278,8 @@ int evidence_write(struct capture *cap, int dirfd, const struct err *failure,
 {
 	int rc;
 
+	cap->store.arena = cap->pipeline.map;
+	cap->store.arena_bytes = file_room(cap);
 	if ((dirfd >= 0 && io_mkdir(dirfd, BUNDLE_DIR, 0700, err) < 0) ||
 	    open_custody(cap, dirfd, err) < 0)
 		return -1;

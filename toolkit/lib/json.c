@@ -7,10 +7,58 @@
 
 #include "toolkit/lib/utf8.h"
 
+/* Memory that is given out from its start and taken back only at its end. */
+struct pool {
+	unsigned char *start, *at, *end;
+};
+
 struct json {
 	yyjson_mut_doc *doc;
 	bool failed;
+	struct pool pool;
+	yyjson_alc alc;
+	char *text;
 };
+
+#define POOL_ALIGN (size_t)16
+
+static bool in_pool(const struct pool *pool, const void *ptr)
+{
+	return (const unsigned char *)ptr < pool->end &&
+	       (const unsigned char *)ptr >= pool->start;
+}
+
+static void *pool_malloc(void *ctx, size_t size)
+{
+	struct pool *pool = ctx;
+	void *ptr = pool->at;
+
+	if (size > (size_t)(pool->end - pool->at))
+		return malloc(size);
+	size = (size + POOL_ALIGN - 1) / POOL_ALIGN * POOL_ALIGN;
+	pool->at += size < (size_t)(pool->end - pool->at)
+			    ? size
+			    : (size_t)(pool->end - pool->at);
+	return ptr;
+}
+
+static void pool_free(void *ctx, void *ptr)
+{
+	if (!in_pool(ctx, ptr))
+		free(ptr);
+}
+
+static void *pool_realloc(void *ctx, void *ptr, size_t old_size, size_t size)
+{
+	void *larger;
+
+	if (!in_pool(ctx, ptr))
+		return realloc(ptr, size);
+	larger = pool_malloc(ctx, size);
+	if (larger)
+		memcpy(larger, ptr, old_size < size ? old_size : size);
+	return larger;
+}
 
 static yyjson_mut_val *mut(struct json_node *node)
 {
@@ -19,11 +67,19 @@ static yyjson_mut_val *mut(struct json_node *node)
 
 struct json *json_new(void)
 {
+	return json_new_in(NULL, 0);
+}
+
+struct json *json_new_in(void *memory, size_t len_bytes)
+{
 	struct json *doc = calloc(1, sizeof(*doc));
 
 	if (!doc)
 		return NULL;
-	doc->doc = yyjson_mut_doc_new(NULL);
+	doc->pool.start = doc->pool.at = memory;
+	doc->pool.end = doc->pool.start + len_bytes;
+	doc->alc = (yyjson_alc){ pool_malloc, pool_realloc, pool_free, &doc->pool };
+	doc->doc = yyjson_mut_doc_new(&doc->alc);
 	if (!doc->doc) {
 		free(doc);
 		return NULL;
@@ -36,6 +92,7 @@ void json_free(struct json *doc)
 {
 	if (!doc)
 		return;
+	pool_free(&doc->pool, doc->text);
 	yyjson_mut_doc_free(doc->doc);
 	free(doc);
 }
@@ -104,15 +161,31 @@ void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool
 	add(doc, in, key, yyjson_mut_bool(doc->doc, value));
 }
 
-char *json_text(struct json *doc, bool pretty, size_t *len_bytes, struct err *err)
+static char *write_text(struct json *doc, bool pretty, const yyjson_alc *alc,
+			size_t *len_bytes, struct err *err)
 {
 	yyjson_write_flag flags =
 		pretty ? YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_NEWLINE_AT_END : 0;
-	char *text = doc->failed ? NULL : yyjson_mut_write(doc->doc, flags, len_bytes);
+	char *text = NULL;
 
+	if (!doc->failed)
+		text = yyjson_mut_write_opts(doc->doc, flags, alc, len_bytes, NULL);
 	if (!text)
 		err_set(err, ERR_FAILED, "writing JSON: out of memory");
 	return text;
+}
+
+char *json_text(struct json *doc, bool pretty, size_t *len_bytes, struct err *err)
+{
+	return write_text(doc, pretty, NULL, len_bytes, err);
+}
+
+const char *json_text_kept(struct json *doc, bool pretty, size_t *len_bytes,
+			   struct err *err)
+{
+	pool_free(&doc->pool, doc->text);
+	doc->text = write_text(doc, pretty, &doc->alc, len_bytes, err);
+	return doc->text;
 }
 
 static yyjson_val *val(const struct json_value *value)

@@ -20,6 +20,11 @@ struct json;
 struct json_node;
 
 struct json *json_new(void);
+/*
+ * The same, and its kept text, in memory of the caller's as far as that reaches; it must
+ * be aligned for anything and outlive the document.
+ */
+struct json *json_new_in(void *memory, size_t len_bytes);
 void json_free(struct json *doc);
 struct json_node *json_root(struct json *doc);
 struct json_node *json_add_object(struct json *doc, struct json_node *in,
@@ -37,6 +42,10 @@ void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool
  * caller frees it. Returns NULL and fills err when memory ran out.
  */
 char *json_text(struct json *doc, bool pretty, size_t *len_bytes, struct err *err);
+
+/* The same, but it belongs to the document. */
+const char *json_text_kept(struct json *doc, bool pretty, size_t *len_bytes,
+			   struct err *err);
 
 /*
  * Reading. Values belong to the document and live as long as it does. Every accessor

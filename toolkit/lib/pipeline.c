@@ -127,6 +127,7 @@ static void *worker_main(void *arg)
 		e->p->layout == LAYOUT_ENCODER ? e->p->encoder : NULL;
 	struct chunk *chunk;
 
+	processor_spread(e->p->spread);
 	while ((chunk = ring_work(&e->ring))) {
 		/* Only the log tells the hash of a chunk. */
 		if (e->p->hash && e->p->log)
@@ -149,6 +150,7 @@ static void *hasher_main(void *arg)
 	struct sha256 whole;
 	struct chunk *chunk;
 
+	processor_spread(e->p->spread);
 	sha256_init(&whole);
 	for (uint64_t n = 0; (chunk = ring_hash(&e->ring, n)); n++) {
 		if (chunk->first) {

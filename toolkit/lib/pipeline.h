@@ -17,6 +17,7 @@
 
 #include "toolkit/lib/encoder.h"
 #include "toolkit/lib/err.h"
+#include "toolkit/lib/processor.h"
 #include "toolkit/lib/progress.h"
 #include "toolkit/lib/ranges.h"
 #include "toolkit/lib/sha256.h"
@@ -80,6 +81,9 @@ struct pipeline {
 	bool hash;	  /* SHA-256 of each chunk and of the LiME stream */
 	struct progress *progress;
 	const volatile sig_atomic_t *interrupted;
+	/* Where threads that hash and pack may run, when the caller stays on one
+	 * processor; reader and writer stay with the caller. NULL: wherever it runs. */
+	const struct processors *spread;
 
 	/* Set by pipeline_arena_take(). */
 	unsigned char *map;
@@ -87,13 +91,13 @@ struct pipeline {
 	size_t chunk_bytes;
 
 	/* Results. */
-	struct gaps gaps;
 	uint64_t chunks;		   /* written */
 	uint64_t captured_bytes;	   /* of memory, written */
 	uint8_t stream_sha256[SHA256_LEN]; /* of the LiME v1 stream, whatever the layout
 					    */
 	bool did_not_fit; /* AVML cannot hold this memory: take another format */
 	bool truncated;	  /* the image was cut to a valid, shorter one after a failure */
+	struct gaps gaps; /* last: long, and mostly never touched */
 };
 
 /* The arena that is right for a machine of so much memory. */

@@ -94,10 +94,10 @@ int store_finish(struct store *store, struct sink *sink, struct err *err)
 int store_put(struct store *store, const char *name, const void *data, size_t len_bytes,
 	      struct err *err)
 {
-	static _Alignas(IO_BLOCK) unsigned char arena[2 * IO_BLOCK];
 	struct sink sink;
 
-	if (store_open(store, &sink, name, arena, sizeof(arena), len_bytes, err) < 0)
+	if (store_open(store, &sink, name, store->arena, store->arena_bytes, len_bytes,
+		       err) < 0)
 		return -1;
 	if (sink_put(&sink, data, len_bytes, err) == 0 &&
 	    store_finish(store, &sink, err) == 0)

@@ -32,6 +32,9 @@ struct store {
 	int dirfd;			   /* borrowed; -1: no directory */
 	const struct store_remote *remote; /* borrowed; NULL: nothing remote */
 	bool hashing;
+	unsigned char
+		*arena; /* borrowed: what store_put() writes through; see sink_open() */
+	size_t arena_bytes;
 	bool remote_failed;
 	struct err remote_err;
 	size_t count;
@@ -68,7 +71,7 @@ void store_take_remote_err(struct store *store, const struct sink *sink);
 /* Notes the hash of a file that was written otherwise. */
 void store_note(struct store *store, const char *name, const uint8_t sha256[SHA256_LEN]);
 
-/* A small file in one call. */
+/* A small file in one call. data must not lie in the arena. */
 int store_put(struct store *store, const char *name, const void *data, size_t len_bytes,
 	      struct err *err);
 
