@@ -2,10 +2,10 @@
 # so that a changed pin rebuilds what it pins and nothing else. To add a library: a line
 # in deps/sources.list, a recipe in deps/recipes/, its name in a list below.
 
-DEPS_x86_64 := bearssl mbedtls curl yyjson expat zlib zstd xz libarchive elfutils e2fsprogs
-DEPS_aarch64 := mbedtls curl yyjson expat zlib zstd xz libarchive
+DEPS_x86_64 := bearssl mbedtls curl yyjson expat zlib zstd lz4 xz libarchive elfutils e2fsprogs
+DEPS_aarch64 := mbedtls curl yyjson expat zlib zstd lz4 xz libarchive
 # For tests under sanitizers, and instruments of the tests.
-DEPS_host := bearssl mbedtls curl yyjson expat zlib zstd xz libarchive elfutils e2fsprogs
+DEPS_host := bearssl mbedtls curl yyjson expat zlib zstd lz4 xz libarchive elfutils e2fsprogs
 
 pin = $(shell awk '$$1 == "$(1)" { print substr($$4, 1, 12) }' deps/sources.list)
 dep_stamp = build/stamps/$(1)-$(2)-$(PIN_$(2))

@@ -20,7 +20,7 @@ LIB_SRC := $(wildcard toolkit/lib/*.c)
 # What http.c needs: LIBS_NAME := $(HTTP_LIBS) …
 HTTP_LIBS := curl mbedtls mbedx509 mbedcrypto
 
-lib_stamps = $(foreach dep,mbedtls curl yyjson expat zstd,$(call dep_stamp,$(1),$(dep)))
+lib_stamps = $(foreach dep,mbedtls curl yyjson expat zlib zstd lz4 xz libarchive,$(call dep_stamp,$(1),$(dep)))
 
 # $(1) architecture
 define arch_rules
