@@ -69,3 +69,31 @@ bool zstd_frame_measure(const void *data, size_t len_bytes, size_t *packed_len,
 	*plain_len = plain;
 	return !ZSTD_isError(packed);
 }
+
+const char *zstd_frame_unpack_any(const void *data, size_t len_bytes, void *out,
+				  size_t room, size_t *got)
+{
+	ZSTD_inBuffer in = { data, len_bytes, 0 };
+	ZSTD_outBuffer to = { out, room, 0 };
+	ZSTD_DCtx *dctx = ZSTD_createDCtx();
+	const char *why = NULL;
+	size_t left = 1;
+
+	if (!dctx)
+		return "no room to unpack in";
+	/* The whole is in one piece anyhow: no second copy of the window is needed. */
+	ZSTD_DCtx_setParameter(dctx, ZSTD_d_stableOutBuffer, 1);
+	while (left && !why) {
+		size_t in_before = in.pos, out_before = to.pos;
+
+		left = ZSTD_decompressStream(dctx, &to, &in);
+		if (ZSTD_isError(left))
+			why = ZSTD_getErrorName(left);
+		else if (left && in.pos == in_before && to.pos == out_before)
+			why = to.pos == room ? "it holds more than there is room for"
+					     : "it ends too early";
+	}
+	ZSTD_freeDCtx(dctx);
+	*got = to.pos;
+	return why;
+}

@@ -52,4 +52,12 @@ const char *zstd_frame_unpack(const void *frame, size_t packed_len, void *out,
 bool zstd_frame_measure(const void *data, size_t len_bytes, size_t *packed_len,
 			uint64_t *plain_len);
 
+/*
+ * Unpacks the frame that data begins with, whether or not it tells the length of its
+ * content; bytes behind it are left alone. Takes a window of at most 128 MiB besides.
+ * Returns NULL with *got set, or what is wrong, as a static text.
+ */
+const char *zstd_frame_unpack_any(const void *data, size_t len_bytes, void *out,
+				  size_t room, size_t *got);
+
 #endif
