@@ -206,6 +206,18 @@ int decoder_start(struct decoder *decoder, struct err *err)
 	return decoder->ops->begin(decoder, err);
 }
 
+void decoder_mark(const struct decoder *decoder, struct decoder_mark *mark)
+{
+	memcpy(mark->state, decoder->state, sizeof(mark->state));
+}
+
+void decoder_return(struct decoder *decoder, const struct decoder_mark *mark)
+{
+	memcpy(decoder->state, mark->state, sizeof(mark->state));
+	if (decoder->ops->returned)
+		decoder->ops->returned(decoder);
+}
+
 int decoder_damaged(struct decoder *decoder, uint64_t off, const struct range *range,
 		    struct err *err, const char *fmt, ...)
 {

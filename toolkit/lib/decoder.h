@@ -59,6 +59,12 @@ struct decoder_ops {
 	int (*next)(struct decoder *decoder, struct decoder_piece *piece,
 		    struct err *err);
 	void (*close)(struct decoder *decoder);
+
+	/* For decoder_return(). What the state says of buffers is void; NULL: nothing. */
+	void (*returned)(struct decoder *decoder);
+	/* A survey's next() gave a whole range: goes len bytes back from its end. NULL:
+	 * pieces of a survey are those of the data, short. */
+	void (*back)(struct decoder *decoder, uint64_t len_bytes);
 };
 
 extern const struct decoder_ops decoder_lime;
@@ -112,6 +118,15 @@ int decoder_survey(struct decoder *decoder, const struct ranges *given, struct e
 
 /* Goes to the beginning for the pass over the data. After decoder_survey(). */
 int decoder_start(struct decoder *decoder, struct err *err);
+
+/* Where a decoder is in its file. Only of use with this decoder, until it is closed. */
+struct decoder_mark {
+	_Alignas(16) unsigned char state[DECODER_STATE_BYTES];
+};
+
+/* Remembers the place, and goes there again: next() then gives what it gave after it. */
+void decoder_mark(const struct decoder *decoder, struct decoder_mark *mark);
+void decoder_return(struct decoder *decoder, const struct decoder_mark *mark);
 
 /*
  * For the formats: something is wrong at byte off, and the memory of range (NULL: not

@@ -35,9 +35,15 @@ static int next(struct decoder *decoder, struct decoder_piece *piece, struct err
 	return limewalk_next(decoder, inner(decoder), piece, err);
 }
 
+static void back(struct decoder *decoder, uint64_t len_bytes)
+{
+	limewalk_back(inner(decoder), len_bytes);
+}
+
 const struct decoder_ops decoder_lime = {
 	.name = "lime",
 	.survey_step_bytes = IO_BLOCK,
 	.begin = begin,
 	.next = next,
+	.back = back,
 };

@@ -54,9 +54,15 @@ static int next(struct decoder *decoder, struct decoder_piece *piece, struct err
 	return 1;
 }
 
+static void back(struct decoder *decoder, uint64_t len_bytes)
+{
+	inner(decoder)->at -= len_bytes;
+}
+
 const struct decoder_ops decoder_raw = {
 	.name = "raw",
 	.survey_step_bytes = IO_BLOCK,
 	.begin = begin,
 	.next = next,
+	.back = back,
 };

@@ -364,6 +364,17 @@ static int next(struct decoder *decoder, struct decoder_piece *piece, struct err
 	return limewalk_next(decoder, &inner(decoder)->walk, piece, err);
 }
 
+/* What is unpacked is of the frame that was left. */
+static void returned(struct decoder *decoder)
+{
+	inner(decoder)->loaded = false;
+}
+
+static void back(struct decoder *decoder, uint64_t len_bytes)
+{
+	limewalk_back(&inner(decoder)->walk, len_bytes);
+}
+
 static void close_zst(struct decoder *decoder)
 {
 	struct zst *zst = inner(decoder);
@@ -382,4 +393,6 @@ const struct decoder_ops decoder_zst = {
 	.begin = begin,
 	.next = next,
 	.close = close_zst,
+	.returned = returned,
+	.back = back,
 };

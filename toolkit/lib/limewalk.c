@@ -19,6 +19,12 @@ void limewalk_begin(struct limewalk *walk)
 	walk->candidates = 0;
 }
 
+void limewalk_back(struct limewalk *walk, uint64_t len_bytes)
+{
+	walk->off -= len_bytes;
+	walk->left_bytes += len_bytes;
+}
+
 /* Reads the 32 bytes at off. Returns 1; 0 when they are not all there; or -1. */
 static int read_header(struct decoder *decoder, struct limewalk *walk, uint64_t off,
 		       unsigned char header[LIME_HEADER_BYTES], uint64_t *file_off,

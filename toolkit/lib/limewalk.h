@@ -39,6 +39,9 @@ struct limewalk {
 /* Goes to the beginning; plain and plain_bytes stay. */
 void limewalk_begin(struct limewalk *walk);
 
+/* As decoder_ops.back. */
+void limewalk_back(struct limewalk *walk, uint64_t len_bytes);
+
 /* As decoder_ops.next. */
 int limewalk_next(struct decoder *decoder, struct limewalk *walk,
 		  struct decoder_piece *piece, struct err *err);

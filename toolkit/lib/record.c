@@ -114,15 +114,11 @@ static bool kernel_build_id(int sys_dirfd, char hex[2 * BUILD_ID_MAX + 1])
 static void add_vmcoreinfo(struct json *doc, struct json_node *in, const char *text,
 			   const char *name, const char *key)
 {
-	const char *at = strstr(text, name);
 	char value[64];
 	size_t len;
+	const char *at = vmcoreinfo_line(text, strlen(text), name, &len);
 
-	if (!at)
-		return;
-	at += strlen(name);
-	len = strcspn(at, "\n");
-	if (len >= sizeof(value))
+	if (!at || len >= sizeof(value))
 		return;
 	memcpy(value, at, len);
 	value[len] = '\0';
@@ -150,10 +146,10 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 	if (!record_vmcoreinfo(proc_dirfd, text))
 		return;
 	/* The value has no 0x and is hexadecimal. */
-	add_vmcoreinfo(doc, kernel, text, "KERNELOFFSET=", "kaslr_shift");
-	add_vmcoreinfo(doc, kernel, text,
-		       "NUMBER(pgtable_l5_enabled)=", "five_level_paging");
-	add_vmcoreinfo(doc, kernel, text, "NUMBER(kimage_voffset)=", "kimage_voffset");
+	add_vmcoreinfo(doc, kernel, text, "KERNELOFFSET", "kaslr_shift");
+	add_vmcoreinfo(doc, kernel, text, "NUMBER(pgtable_l5_enabled)",
+		       "five_level_paging");
+	add_vmcoreinfo(doc, kernel, text, "NUMBER(kimage_voffset)", "kimage_voffset");
 }
 
 /* Is word one of the words that blanks part? */

@@ -14,9 +14,7 @@
 #include "toolkit/lib/pipeline.h"
 #include "toolkit/lib/preflight.h"
 #include "toolkit/lib/store.h"
-
-/* Long enough for the note of every kernel so far (4 KiB). */
-#define VMCOREINFO_MAX 8192
+#include "toolkit/lib/vmcoreinfo.h"
 
 /*
  * Reads the VMCOREINFO note of PROC/kcore. Returns its length, 0 when there is none
