@@ -364,10 +364,11 @@ static int next(struct decoder *decoder, struct decoder_piece *piece, struct err
 	return limewalk_next(decoder, &inner(decoder)->walk, piece, err);
 }
 
-/* What is unpacked is of the frame that was left. */
+/* What is unpacked and what stands in the window are of the place that was left. */
 static void returned(struct decoder *decoder)
 {
 	inner(decoder)->loaded = false;
+	inner(decoder)->table.fill_bytes = 0;
 }
 
 static void back(struct decoder *decoder, uint64_t len_bytes)

@@ -149,6 +149,16 @@ static bool holds(const struct decoder_piece *piece, uint64_t phys)
 	return piece->len_bytes && phys - piece->phys < piece->len_bytes;
 }
 
+/* Does going on from where the decoder is lead to phys as well as the place does? */
+static bool is_before(const struct dumpview *view, const struct dumpview_place *place,
+		      uint64_t phys)
+{
+	if (!view->piece.len_bytes || view->piece.phys > phys)
+		return false;
+	return view->decoder->ops->back ? view->piece.phys + view->piece.len_bytes == phys
+					: view->piece.phys >= place->start;
+}
+
 /*
  * Takes the piece that holds phys. Returns 1; 0 when the image has not got it, and then
  * *until is where it next has memory, or UINT64_MAX; or -1.
@@ -165,9 +175,7 @@ static int go_to(struct dumpview *view, uint64_t phys, uint64_t *until, struct e
 	*until = place ? place->start : UINT64_MAX;
 	if (!place || phys < place->start)
 		return 0;
-	/* Where the decoder is may be right before it. */
-	if (ops->back || !view->piece.len_bytes || view->piece.phys < place->start ||
-	    view->piece.phys > phys) {
+	if (!is_before(view, place, phys)) {
 		decoder_return(view->decoder, &place->mark);
 		if (ops->back)
 			ops->back(view->decoder, place->end - phys);
