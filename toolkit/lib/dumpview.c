@@ -39,6 +39,11 @@ static int add_place(struct dumpview *view, const struct decoder_piece *piece,
 	bool whole_ranges = view->decoder->ops->back;
 	struct dumpview_place *last = view->count ? &view->places[view->count - 1] : NULL;
 
+	if (piece->phys + piece->len_bytes - 1 >= PHYSICAL_END)
+		return err_set(err, ERR_FAILED,
+			       "no machine has memory at 0x%" PRIx64 " (byte %" PRIu64
+			       ")",
+			       piece->phys + piece->len_bytes - 1, piece->off);
 	view->end = piece->phys + piece->len_bytes;
 	if (last && !whole_ranges && view->end - last->start <= view->stride_bytes) {
 		last->end = view->end;
@@ -108,26 +113,6 @@ void dumpview_close(struct dumpview *view)
 	view->places = NULL;
 }
 
-int dumpview_rewind(struct dumpview *view, struct err *err)
-{
-	view->piece.len_bytes = 0;
-	return decoder_start(view->decoder, err);
-}
-
-int dumpview_next(struct dumpview *view, struct decoder_piece *piece, struct err *err)
-{
-	int more;
-
-	do {
-		view->piece.len_bytes = 0;
-		more = view->decoder->ops->next(view->decoder, &view->piece, err);
-		if (more <= 0)
-			return more;
-	} while (view->piece.lost);
-	*piece = view->piece;
-	return 1;
-}
-
 /* The place that phys stands in, or the next one above it; NULL for none. */
 static const struct dumpview_place *find_place(const struct dumpview *view, uint64_t phys)
 {
@@ -190,6 +175,25 @@ static int go_to(struct dumpview *view, uint64_t phys, uint64_t *until, struct e
 			return 0;
 		}
 	} while (!holds(&view->piece, phys));
+	return 1;
+}
+
+int dumpview_piece(struct dumpview *view, uint64_t phys, struct decoder_piece *piece,
+		   struct err *err)
+{
+	for (;;) {
+		uint64_t until;
+		int there = go_to(view, phys, &until, err);
+
+		if (there < 0)
+			return -1;
+		if (there && !view->piece.lost)
+			break;
+		if (!there && until == UINT64_MAX)
+			return 0;
+		phys = there ? view->piece.phys + view->piece.len_bytes : until;
+	}
+	*piece = view->piece;
 	return 1;
 }
 

@@ -9,6 +9,9 @@
 
 #include "toolkit/lib/decoder.h"
 
+/* Physical addresses have 52 bits at most, on x86_64 and arm64. */
+#define PHYSICAL_END (UINT64_C(1) << 52)
+
 struct dumpview_place;
 
 /* Zeroed it may be closed. */
@@ -39,10 +42,11 @@ int dumpview_read(struct dumpview *view, uint64_t phys, void *buf, size_t len,
 		  struct err *err);
 
 /*
- * All memory from front to end: dumpview_rewind(), then pieces, good until the next call
- * of any of these functions. Damaged ones are left out. Returns 1, 0 at the end, or -1.
+ * The piece that holds phys, or the next one above it, good until the next call of any of
+ * these functions: going on behind each piece shows all memory. Damaged pieces are left
+ * out. Returns 1, 0 when nothing is above, or -1.
  */
-int dumpview_rewind(struct dumpview *view, struct err *err);
-int dumpview_next(struct dumpview *view, struct decoder_piece *piece, struct err *err);
+int dumpview_piece(struct dumpview *view, uint64_t phys, struct decoder_piece *piece,
+		   struct err *err);
 
 #endif

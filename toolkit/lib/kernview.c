@@ -15,8 +15,6 @@
 
 /* The image begins at such a boundary at or below _stext, on x86_64 and arm64. */
 #define IMAGE_ALIGN (2u << 20)
-/* Physical addresses have 52 bits at most. */
-#define PHYSICAL_END (UINT64_C(1) << 52)
 /* Both architectures have their image in the upper half. */
 #define KERNEL_HALF (UINT64_C(1) << 63)
 

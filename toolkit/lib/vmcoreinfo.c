@@ -71,6 +71,11 @@ bool vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t
 	return (size_t)len < sizeof(line) && number(info, line, 16, addr);
 }
 
+bool vmcoreinfo_number(const struct vmcoreinfo *info, const char *name, uint64_t *value)
+{
+	return number(info, name, 10, value);
+}
+
 /* Copies a value of printable characters. Returns false for another one. */
 static bool copy_word(const struct vmcoreinfo *info, const char *name, char *to,
 		      size_t max)

@@ -61,4 +61,7 @@ int vmcoreinfo_parse(struct vmcoreinfo *info, const char *text, size_t len,
 /* The address on the line SYMBOL(name). Returns false when there is none. */
 bool vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t *addr);
 
+/* The decimal number on the line `name`, as "OFFSET(list_head.next)". */
+bool vmcoreinfo_number(const struct vmcoreinfo *info, const char *name, uint64_t *value);
+
 #endif
