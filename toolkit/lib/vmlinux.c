@@ -122,7 +122,7 @@ static bool is_image(const unsigned char *data, size_t len)
 static int reach_kernel(struct vmlinux *kernel, const unsigned char *data, size_t len,
 			struct err *err)
 {
-	size_t off, payload_len;
+	size_t off = 0, payload_len = 0;
 
 	kernel->data = data;
 	kernel->len = len;
@@ -201,14 +201,18 @@ const char *vmlinux_find_banner(const void *data, size_t len, size_t *banner_len
 	while ((at = memmem(at, (size_t)(end - at), begin, sizeof(begin) - 1))) {
 		size_t room = (size_t)(end - at), n = sizeof(begin) - 1;
 		const char *line = at++;
+		bool numbered = false;
 
 		if (room > VMLINUX_BANNER_MAX)
 			room = VMLINUX_BANNER_MAX;
 		if (n >= room || line[n] < '0' || line[n] > '9')
 			continue;
 		while (n < room && line[n] >= ' ' && line[n] <= '~')
-			n++;
-		if (n == room || line[n] != '\n')
+			if (line[n++] == '#')
+				numbered |= n < room && line[n] >= '0' && line[n] <= '9';
+		/* Since 6.1 a draft of it stands there too, without the number ("# SMP").
+		 */
+		if (n == room || line[n] != '\n' || !numbered)
 			continue;
 		*banner_len = n + 1;
 		return line;

@@ -51,8 +51,8 @@ const unsigned char *vmlinux_section(const unsigned char *elf, size_t len,
 				     uint64_t *address);
 
 /*
- * The first banner in len bytes: "Linux version", a number, one line. Returns it with its
- * newline, or NULL.
+ * The first banner in len bytes: "Linux version", a release, the number of the build
+ * behind a '#', one line. Returns it with its newline, or NULL.
  */
 const char *vmlinux_find_banner(const void *data, size_t len, size_t *banner_len);
 
