@@ -246,3 +246,34 @@ bool json_true(const struct json_value *value)
 {
 	return yyjson_is_true(val(value));
 }
+
+int json_each(const struct json_value *object,
+	      int (*each)(void *context, const char *key, const struct json_value *value),
+	      void *context)
+{
+	yyjson_obj_iter iter;
+	yyjson_val *key;
+	int rc = 0;
+
+	if (!yyjson_obj_iter_init(val(object), &iter))
+		return 0;
+	while (rc == 0 && (key = yyjson_obj_iter_next(&iter)))
+		rc = each(context, yyjson_get_str(key),
+			  (const struct json_value *)yyjson_obj_iter_get_val(key));
+	return rc;
+}
+
+bool json_is_number(const struct json_value *value)
+{
+	return yyjson_is_int(val(value));
+}
+
+bool json_is_bool(const struct json_value *value)
+{
+	return yyjson_is_bool(val(value));
+}
+
+bool json_is_object(const struct json_value *value)
+{
+	return yyjson_is_obj(val(value));
+}

@@ -61,8 +61,18 @@ const struct json_value *json_top(const struct json_read *doc);
 const struct json_value *json_get(const struct json_value *object, const char *key);
 size_t json_len(const struct json_value *array);
 const struct json_value *json_at(const struct json_value *array, size_t index);
+/*
+ * Calls each for every member of an object, in order, until one returns other than 0,
+ * which is then returned. 0 for anything that is no object.
+ */
+int json_each(const struct json_value *object,
+	      int (*each)(void *context, const char *key, const struct json_value *value),
+	      void *context);
 const char *json_str(const struct json_value *value);
 bool json_u64(const struct json_value *value, uint64_t *out);
+bool json_is_number(const struct json_value *value); /* an integer, also negative */
+bool json_is_bool(const struct json_value *value);
+bool json_is_object(const struct json_value *value);
 bool json_true(const struct json_value *value);
 
 #endif
