@@ -233,7 +233,7 @@ int symbolfile_write_fd(struct symbolfile_parts *parts, int fd, bool plain,
 }
 
 int symbolfile_write(struct symbolfile_parts *parts, int dirfd, const char *name,
-		     struct symbolfile_report *report, struct err *err)
+		     bool plain, struct symbolfile_report *report, struct err *err)
 {
 	char partial[NAME_MAX + 1];
 	int fd, n = snprintf(partial, sizeof(partial), "%s.partial", name);
@@ -244,7 +244,7 @@ int symbolfile_write(struct symbolfile_parts *parts, int dirfd, const char *name
 		    0644);
 	if (fd < 0)
 		return err_sys(err, errno, "making %.200s", partial);
-	if (symbolfile_write_fd(parts, fd, false, report, err) < 0)
+	if (symbolfile_write_fd(parts, fd, plain, report, err) < 0)
 		goto fail;
 	if (fsync(fd) < 0) {
 		err_sys(err, errno, "writing %.200s", partial);

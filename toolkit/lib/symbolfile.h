@@ -69,11 +69,11 @@ int symbolfile_write_fd(struct symbolfile_parts *parts, int fd, bool plain,
 			struct symbolfile_report *report, struct err *err);
 
 /*
- * Writes dirfd/name as .xz: NAME.partial first, made durable, then renamed over whatever
+ * Writes dirfd/name: NAME.partial first, made durable, then renamed over whatever
  * has the name. On failure there is nothing new.
  */
 int symbolfile_write(struct symbolfile_parts *parts, int dirfd, const char *name,
-		     struct symbolfile_report *report, struct err *err);
+		     bool plain, struct symbolfile_report *report, struct err *err);
 
 void symbolfile_free(struct symbolfile_parts *parts);
 
