@@ -1,7 +1,7 @@
 # Programs that run on the instance: static musl, every architecture.
 # To add a tool: its directory in TOOLS, its sources and libraries below.
 
-TOOLS := capture hash grow compress upload
+TOOLS := capture hash grow compress upload symbols
 SRC_capture := $(wildcard toolkit/capture/*.c)
 LIBS_capture = yyjson zstd expat $(HTTP_LIBS)
 # The functions that a capture runs stand side by side: each page of it is evidence lost.
@@ -14,6 +14,8 @@ SRC_compress := $(wildcard toolkit/compress/*.c)
 LIBS_compress := archive zstd lzma z yyjson mbedcrypto
 SRC_upload := $(wildcard toolkit/upload/*.c)
 LIBS_upload = yyjson expat $(HTTP_LIBS)
+SRC_symbols := $(wildcard toolkit/symbols/*.c)
+LIBS_symbols := archive zstd lzma lz4 z yyjson mbedcrypto
 
 LIB_SRC := $(wildcard toolkit/lib/*.c)
 

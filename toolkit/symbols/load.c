@@ -11,6 +11,7 @@
 /* Larger than a kernel of any distribution, and than what they say of themselves. */
 #define KERNEL_MAX (512u << 20)
 #define TEXT_MAX (64u << 20)
+#define SYSTEM_MAP_LEAST (64u << 10)
 
 static void keep(struct loaded *loaded, char *data)
 {
@@ -155,10 +156,15 @@ int load_source(const struct options *opt, struct loaded *loaded, struct err *er
 	int rc;
 
 	if (opt->system_map) {
-		system_map = load_file(loaded, AT_FDCWD, opt->system_map, TEXT_MAX, &len,
-				       err);
+		system_map =
+			load_file(loaded, AT_FDCWD, opt->system_map, TEXT_MAX, &len, err);
 		if (!system_map)
 			return -1;
+		/* Asked for by name, a packager's note must not pass for it. */
+		if (len < SYSTEM_MAP_LEAST)
+			return err_set(err, ERR_FAILED,
+				       "%.200s: %zu bytes are no System.map",
+				       opt->system_map, len);
 	}
 	if (opt->package)
 		rc = load_package(opt, system_map, len, loaded, err);
