@@ -1,6 +1,6 @@
 /*
- * Signatures made on the build machine and the workstation: keys, who signs (a key file
- * or a program that stands before an HSM or AWS KMS), and the directory of trusted keys.
+ * Signatures made on the build machine and the workstation, as commands: keys, files that
+ * are signed by one (signer.h), and the directory of trusted keys.
  */
 #ifndef FVOL_IMAGE_SIGN_H
 #define FVOL_IMAGE_SIGN_H
@@ -12,26 +12,7 @@
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/sha256.h"
 #include "toolkit/lib/signature.h"
-
-/*
- * Who signs: the private key of key_path; or the program command, which gets the digest
- * as 32 bytes on standard input and prints the signature in DER, and is believed only
- * when the public key of public_path says so.
- */
-struct signer {
-	const char *key_path; /* NULL: command and public_path */
-	const char *command;
-	const char *public_path;
-};
-
-/*
- * Signs a digest. The signature was verified; *id, which may be NULL, receives the id of
- * the key. The private key is in memory for this call only. ERR_NO when the command's
- * signature is not one of the public key.
- */
-int signer_sign(const struct signer *signer, const uint8_t digest[SHA256_LEN],
-		uint8_t der[SIGNATURE_MAX], size_t *len_bytes, uint8_t id[SHA256_LEN],
-		struct err *err);
+#include "toolkit/lib/signer.h"
 
 /* Makes a key: key_path (a new file, mode 0600) and public_path (a new file, too). */
 int sign_keygen(const char *key_path, const char *public_path, FILE *out,

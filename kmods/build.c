@@ -372,6 +372,8 @@ static int build(struct build *b, struct err *err)
 
 	if (plan(b, &pending, err) < 0)
 		return -1;
+	b->new.version = b->options->catalogue_version;
+	b->changed = b->changed || b->new.version != b->old.version;
 	b->changed =
 		b->changed || b->new.count != b->old.count || b->new.count != b->count;
 	/* Cores that no other kernel keeps busy. */

@@ -4,6 +4,8 @@
 #ifndef FVOL_KMODS_BUILD_H
 #define FVOL_KMODS_BUILD_H
 
+#include <stdint.h>
+
 #include "toolkit/lib/err.h"
 
 struct build_options {
@@ -15,6 +17,7 @@ struct build_options {
 	const char *out;
 	const char *tools;
 	unsigned jobs;
+	uint64_t catalogue_version; /* of the catalogue that is written */
 };
 
 /*

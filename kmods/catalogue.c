@@ -18,18 +18,23 @@ const struct arch archs[] = {
 };
 
 /* Members that are strings: key, place and size. */
-#define TEXT(member)                                                                     \
+#define TEXT_AS(key, member)                                                             \
 	{                                                                                \
-#member, offsetof(struct module, member),                                \
+		key, offsetof(struct module, member),                                    \
 			sizeof(((struct module *)0)->member)                             \
 	}
+#define TEXT(member) TEXT_AS(#member, member)
 static const struct {
 	const char *key;
 	size_t offset, size;
 } texts[] = {
-	TEXT(arch),	   TEXT(release),    TEXT(flavour),  TEXT(sha256),
-	TEXT(vermagic),	   TEXT(srcversion), TEXT(build_id), TEXT(lime_version),
-	TEXT(lime_sha256), TEXT(compiler),   TEXT(inputs),
+	TEXT(arch),	      TEXT(release),
+	TEXT(flavour),	      TEXT(sha256),
+	TEXT(vermagic),	      TEXT(kernel_build_id),
+	TEXT(srcversion),     TEXT_AS("module_build_id", build_id),
+	TEXT(symbols_sha256), TEXT(lime_version),
+	TEXT(lime_sha256),    TEXT(compiler),
+	TEXT(inputs),
 };
 #define TEXT_COUNT (sizeof(texts) / sizeof(texts[0]))
 
@@ -53,6 +58,28 @@ const char *release_flavour(const char *release)
 	if (p[strspn(p, "0123456789")] == '-')
 		p += strspn(p, "0123456789") + 1;
 	return p;
+}
+
+bool release_is_plain(const char *release)
+{
+	if (release[0] == '.' || release[0] == '-')
+		return false;
+	for (const char *p = release; *p; p++) {
+		if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') &&
+		    !(*p >= '0' && *p <= '9') && !strchr(".+-_~:%", *p))
+			return false;
+	}
+	return release[0] != '\0';
+}
+
+static bool is_hex(const char *text)
+{
+	return strspn(text, "0123456789abcdef") == strlen(text);
+}
+
+static bool is_digest(const char *text)
+{
+	return strlen(text) == SHA256_HEX_SIZE - 1 && is_hex(text);
 }
 
 static bool take_text(char *to, size_t size, const struct json_value *value)
@@ -79,7 +106,12 @@ static bool take_module(struct module *m, const struct json_value *in)
 	m->tested = json_true(json_get(in, "tested"));
 	m->package_count = json_len(packages);
 	if (!json_u64(json_get(in, "size"), &m->size_bytes) ||
+	    !json_u64(json_get(in, "symbols_size"), &m->symbols_bytes) ||
 	    m->package_count > MODULE_PACKAGES_MAX)
+		return false;
+	if (!arch_find(m->arch) || !release_is_plain(m->release) ||
+	    !is_digest(m->sha256) || !is_hex(m->kernel_build_id) ||
+	    (m->symbols_sha256[0] && !is_digest(m->symbols_sha256)))
 		return false;
 	for (size_t i = 0; i < m->package_count; i++) {
 		const struct json_value *from = json_at(packages, i);
@@ -94,34 +126,56 @@ static bool take_module(struct module *m, const struct json_value *in)
 	return true;
 }
 
-int catalogue_read(int dirfd, const char *path, struct catalogue *cat, struct err *err)
+int catalogue_parse(const char *text, size_t len_bytes, struct catalogue *cat,
+		    size_t *left_out, struct err *err)
 {
-	const struct json_value *modules;
+	const struct json_value *top, *modules;
 	struct json_read *doc;
 	struct module m;
 	uint64_t format;
+	size_t bad = 0;
+	int rc = 0;
+
+	memset(cat, 0, sizeof(*cat));
+	doc = json_parse(text, len_bytes, err);
+	if (!doc)
+		return -1;
+	top = json_top(doc);
+	modules = json_get(top, "modules");
+	if (!json_u64(json_get(top, "format"), &format) || format != CATALOGUE_FORMAT ||
+	    !json_u64(json_get(top, "catalogue_version"), &cat->version))
+		rc = err_set(err, ERR_FAILED, "not a catalogue of format %d",
+			     CATALOGUE_FORMAT);
+	else if (json_len(modules) > CATALOGUE_MODULES_MAX)
+		rc = err_set(err, ERR_FAILED, "more than %d modules",
+			     CATALOGUE_MODULES_MAX);
+	for (size_t i = 0; rc == 0 && i < json_len(modules); i++) {
+		if (!take_module(&m, json_at(modules, i)) ||
+		    catalogue_find(cat, m.arch, m.release))
+			bad++;
+		else
+			rc = catalogue_set(cat, &m, err);
+	}
+	if (left_out)
+		*left_out = bad;
+	json_read_free(doc);
+	return rc;
+}
+
+int catalogue_read(int dirfd, const char *path, struct catalogue *cat, struct err *err)
+{
 	size_t len;
 	char *text;
-	int rc = 0;
+	int rc;
 
 	memset(cat, 0, sizeof(*cat));
 	if (faccessat(dirfd, path, F_OK, 0) < 0 && errno == ENOENT)
 		return 0;
 	if (file_read(dirfd, path, CATALOGUE_BYTES_MAX, &text, &len, err) < 0)
 		return -1;
-	doc = json_parse(text, len, err);
+	rc = catalogue_parse(text, len, cat, NULL, err);
 	free(text);
-	if (!doc)
-		return err_prefix(err, "%s", path);
-	modules = json_get(json_top(doc), "modules");
-	if (!json_u64(json_get(json_top(doc), "format"), &format) || format != 1)
-		rc = err_set(err, ERR_FAILED, "%s is not a catalogue of format 1", path);
-	for (size_t i = 0; rc == 0 && i < json_len(modules); i++) {
-		if (take_module(&m, json_at(modules, i)))
-			rc = catalogue_set(cat, &m, err);
-	}
-	json_read_free(doc);
-	return rc;
+	return rc < 0 ? err_prefix(err, "%s", path) : 0;
 }
 
 void catalogue_free(struct catalogue *cat)
@@ -183,13 +237,16 @@ static void add_module(struct json *doc, struct json_node *list, const struct mo
 	json_add_str(doc, o, "arch", m->arch);
 	json_add_str(doc, o, "release", m->release);
 	json_add_str(doc, o, "flavour", m->flavour);
-	snprintf(file, sizeof(file), "%s/%s/lime.ko", m->arch, m->release);
+	snprintf(file, sizeof(file), "%s/%s/" MODULE_FILE, m->arch, m->release);
 	json_add_str(doc, o, "file", file);
 	json_add_str(doc, o, "sha256", m->sha256);
 	json_add_u64(doc, o, "size", m->size_bytes);
 	json_add_str(doc, o, "vermagic", m->vermagic);
+	json_add_str(doc, o, "kernel_build_id", m->kernel_build_id);
 	json_add_str(doc, o, "srcversion", m->srcversion);
-	json_add_str(doc, o, "build_id", m->build_id);
+	json_add_str(doc, o, "module_build_id", m->build_id);
+	json_add_str(doc, o, "symbols_sha256", m->symbols_sha256);
+	json_add_u64(doc, o, "symbols_size", m->symbols_bytes);
 	json_add_str(doc, o, "lime_version", m->lime_version);
 	json_add_str(doc, o, "lime_sha256", m->lime_sha256);
 	json_add_str(doc, o, "compiler", m->compiler);
@@ -217,7 +274,9 @@ int catalogue_write(int dirfd, const struct catalogue *cat, bool complete,
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "writing the catalogue");
-	json_add_u64(doc, json_root(doc), "format", 1);
+	json_add_u64(doc, json_root(doc), "format", CATALOGUE_FORMAT);
+	/* The second thing in the file: it is read there without a JSON library, too. */
+	json_add_u64(doc, json_root(doc), "catalogue_version", cat->version);
 	list = json_add_array(doc, json_root(doc), "modules");
 	for (size_t i = 0; i < cat->count; i++)
 		add_module(doc, list, &cat->modules[i]);
@@ -225,7 +284,10 @@ int catalogue_write(int dirfd, const struct catalogue *cat, bool complete,
 	json_free(doc);
 	if (!text)
 		return -1;
-	rc = file_put(dirfd, CATALOGUE_FILE, text, len, 0644, !complete, err);
+	if (unlinkat(dirfd, CATALOGUE_SIGNATURE, 0) < 0 && errno != ENOENT)
+		rc = err_sys(err, errno, "removing the old " CATALOGUE_SIGNATURE);
+	else
+		rc = file_put(dirfd, CATALOGUE_FILE, text, len, 0644, !complete, err);
 	free(text);
 	return rc;
 }

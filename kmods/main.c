@@ -16,6 +16,7 @@
 #include "kmods/spawn.h"
 #include "kmods/tree.h"
 #include "kmods/unpack.h"
+#include "toolkit/lib/catversion.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/io.h"
 
@@ -25,6 +26,7 @@
 static const char usage[] =
 	"usage: kmods build --lock FILE --packages DIR --lime DIR --lime-version V\n"
 	"                   --scratch DIR --out DIR [--jobs N] [--tools PATH]\n"
+	"                   [--catalogue-version N]\n"
 	"       kmods unpack --into DIR [--lock FILE | --sha256 HEX] PACKAGE...\n"
 	"       kmods show CATALOGUE\n"
 	"       kmods --help | --version\n"
@@ -39,6 +41,7 @@ static const char usage[] =
 	"  --jobs N          processes at a time (default: one)\n"
 	"  --tools PATH      where make, compilers and binutils are looked for\n"
 	"                    (default " SPAWN_PATH ")\n"
+	"  --catalogue-version N   the number of the catalogue (default: 1); see sign\n"
 	"unpack unpacks Debian packages or tar archives, writing nothing outside DIR, and\n"
 	"prints the SHA-256 of each.\n"
 	"  --lock FILE       refuse what is not a package of this lock file\n"
@@ -93,7 +96,7 @@ static int read_options(int argc, char **argv, const struct text_option *options
 static int command_build(int argc, char **argv, struct err *err)
 {
 	struct build_options o = { 0 };
-	const char *jobs = NULL;
+	const char *jobs = NULL, *version = NULL;
 	const struct text_option options[] = {
 		{ "lock", &o.lock },
 		{ "packages", &o.packages },
@@ -103,6 +106,7 @@ static int command_build(int argc, char **argv, struct err *err)
 		{ "out", &o.out },
 		{ "jobs", &jobs },
 		{ "tools", &o.tools },
+		{ "catalogue-version", &version },
 		{ NULL, NULL },
 	};
 	int first = read_options(argc, argv, options);
@@ -123,6 +127,9 @@ static int command_build(int argc, char **argv, struct err *err)
 			return bad_usage("not a number from 1 to 256: ", jobs);
 	}
 	o.jobs = (unsigned)n;
+	o.catalogue_version = 1;
+	if (version && !catversion_parse(version, &o.catalogue_version))
+		return bad_usage("not the number of a catalogue: ", version);
 	if (!o.tools)
 		o.tools = SPAWN_PATH;
 	return build_modules(&o, err) < 0 ? err_report(err, PROGRAM) : 0;

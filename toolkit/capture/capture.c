@@ -44,6 +44,8 @@ static int open_dir(const char *path, int *fd, struct err *err)
 static int open_env(const struct options *opt, struct err *err)
 {
 	cap.env.kmods_dir = opt->kmods;
+	cap.env.manifest_sha256 = opt->manifest_sha256;
+	cap.env.catalogue_least = opt->catalogue_least;
 	cap.env.allow_untested = opt->allow_untested;
 	cap.env.max_read_bytes = IO_CHUNK_BYTES;
 	if (open_dir(opt->proc, &cap.env.proc_dirfd, err) < 0 ||

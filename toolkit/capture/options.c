@@ -6,10 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "toolkit/lib/catversion.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/pipeline.h"
 #include "toolkit/lib/preflight.h"
+#include "toolkit/lib/sha256.h"
 
 static const char usage[] =
 	"Usage: capture --evidence DIR --instance ID [OPTION...]\n"
@@ -38,6 +40,8 @@ static const char usage[] =
 	"                        at most 4)\n"
 	"      --no-hash         make no SHA-256\n"
 	"      --kmods DIR       the catalogue of LiME modules\n"
+	"      --manifest-sha256 HEX  the MANIFEST beside DIR, which lists the catalogue\n"
+	"      --catalogue-least N    use no catalogue of a lower version\n"
 	"      --allow-untested  load a module that was not tested on this very kernel\n"
 	"  -j, --json            end with one line of JSON on stdout\n"
 	"\nInto S3, without a byte on a disk:\n" S3_USAGE "\n"
@@ -58,6 +62,8 @@ enum {
 	OPT_NO_HASH,
 	OPT_KMODS,
 	OPT_UNTESTED,
+	OPT_MANIFEST,
+	OPT_LEAST,
 };
 
 static const struct option long_options[] = {
@@ -73,6 +79,8 @@ static const struct option long_options[] = {
 	{ "workers", required_argument, NULL, OPT_WORKERS },
 	{ "no-hash", no_argument, NULL, OPT_NO_HASH },
 	{ "kmods", required_argument, NULL, OPT_KMODS },
+	{ "manifest-sha256", required_argument, NULL, OPT_MANIFEST },
+	{ "catalogue-least", required_argument, NULL, OPT_LEAST },
 	{ "allow-untested", no_argument, NULL, OPT_UNTESTED },
 	{ "json", no_argument, NULL, 'j' },
 	{ "proc", required_argument, NULL, OPT_PROC },
@@ -83,9 +91,15 @@ static const struct option long_options[] = {
 	{ 0 },
 };
 
+/* The texts of options that are numbers. */
+struct numbers {
+	const char *arena;
+	const char *workers;
+	const char *least;
+};
+
 /* Where an option's text goes, or NULL when it takes none. */
-static const char **slot_of(struct options *opt, int c, const char **arena,
-			    const char **workers)
+static const char **slot_of(struct options *opt, int c, struct numbers *numbers)
 {
 	switch (c) {
 	case 'e':
@@ -99,11 +113,15 @@ static const char **slot_of(struct options *opt, int c, const char **arena,
 	case 'f':
 		return &opt->format;
 	case OPT_ARENA:
-		return arena;
+		return &numbers->arena;
 	case OPT_WORKERS:
-		return workers;
+		return &numbers->workers;
 	case OPT_KMODS:
 		return &opt->kmods;
+	case OPT_MANIFEST:
+		return &opt->manifest_sha256;
+	case OPT_LEAST:
+		return &numbers->least;
 	case OPT_PROC:
 		return &opt->proc;
 	case OPT_SYS:
@@ -156,6 +174,18 @@ static bool parse_workers(const char *text, unsigned *workers)
 	return true;
 }
 
+/* What is wrong with the numbers, or NULL. */
+static const char *take_numbers(struct options *opt, const struct numbers *numbers)
+{
+	if (numbers->arena && !parse_size(numbers->arena, &opt->arena_bytes))
+		return "--arena takes 128K to 1024M";
+	if (numbers->workers && !parse_workers(numbers->workers, &opt->workers))
+		return "--workers takes 1 to 16";
+	if (numbers->least && !catversion_parse(numbers->least, &opt->catalogue_least))
+		return "--catalogue-least takes a number";
+	return NULL;
+}
+
 static bool good_format(const char *format)
 {
 	static const char *const formats[] = { "lime", "avml", "raw", "zst" };
@@ -169,6 +199,8 @@ static bool good_format(const char *format)
 /* What is wrong with the combination, or NULL. */
 static const char *contradiction(const struct options *opt, int rest)
 {
+	uint8_t digest[SHA256_LEN];
+
 	if (rest)
 		return "it takes no argument without an option";
 	if ((opt->evidence || opt->to_s3) + !!opt->output + opt->check != 1)
@@ -187,6 +219,11 @@ static const char *contradiction(const struct options *opt, int rest)
 		return "--source takes kcore, bpf, crash or lime";
 	if (!opt->proc != !opt->sys || !opt->proc != !opt->dev)
 		return "--proc, --sys and --dev go together";
+	if (!opt->kmods && (opt->manifest_sha256 || opt->catalogue_least))
+		return "--manifest-sha256 and --catalogue-least belong to --kmods";
+	if (opt->manifest_sha256 && (!sha256_from_hex(opt->manifest_sha256, digest) ||
+				     opt->manifest_sha256[2 * SHA256_LEN]))
+		return "--manifest-sha256 takes 64 hex digits";
 	if (!good_format(opt->format))
 		return "--format takes lime, avml, raw or zst";
 	return NULL;
@@ -201,7 +238,8 @@ static void set_defaults(struct options *opt)
 
 int options_parse(int argc, char **argv, struct options *opt)
 {
-	const char *arena = NULL, *workers = NULL, *why;
+	struct numbers numbers = { NULL, NULL, NULL };
+	const char *why;
 	int c, bad = 0;
 
 	set_defaults(opt);
@@ -209,7 +247,7 @@ int options_parse(int argc, char **argv, struct options *opt)
 	argv[0] = "capture";
 	while (!bad && (c = getopt_long(argc, argv, "e:i:o:cs:f:jhV", long_options,
 					NULL)) != -1) {
-		const char **slot = slot_of(opt, c, &arena, &workers);
+		const char **slot = slot_of(opt, c, &numbers);
 
 		if (slot) {
 			int at = 0;
@@ -241,10 +279,9 @@ int options_parse(int argc, char **argv, struct options *opt)
 	if (bad)
 		return bad;
 	opt->format = opt->format ? opt->format : "lime";
-	if (arena && !parse_size(arena, &opt->arena_bytes))
-		return cli_usage("capture", "--arena takes 128K to 1024M");
-	if (workers && !parse_workers(workers, &opt->workers))
-		return cli_usage("capture", "--workers takes 1 to 16");
+	why = take_numbers(opt, &numbers);
+	if (why)
+		return cli_usage("capture", why);
 	why = contradiction(opt, argc - optind);
 	if (!why && opt->to_s3)
 		why = s3_options_target(&opt->s3, opt->to_s3);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "toolkit/lib/s3options.h"
 
@@ -16,6 +17,8 @@ struct options {
 	const char *source; /* NULL: the first usable one */
 	const char *format; /* lime, avml, raw, zst */
 	const char *kmods;
+	const char *manifest_sha256;
+	uint64_t catalogue_least;
 	const char *proc;
 	const char *sys;
 	const char *dev;

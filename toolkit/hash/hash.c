@@ -11,6 +11,7 @@
 
 #include "toolkit/hash/hash.h"
 #include "toolkit/hash/pool.h"
+#include "toolkit/lib/catversion.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/gone.h"
@@ -22,6 +23,7 @@ static const char usage[] =
 	"Usage: hash [--output SUMS] [--recursive] [FILE...]\n"
 	"       hash --check SUMS\n"
 	"       hash --volume DIR --manifest-sha256 HEX [--serial SERIAL]\n"
+	"            [--catalogue-least N]\n"
 	"       hash --custody verify [--head HEX] LOG\n"
 	"       hash --custody head LOG\n"
 	"       hash --custody append --instance ID --action ACTION [--note TEXT] LOG FILE\n"
@@ -43,6 +45,7 @@ static const char usage[] =
 	"                             mount options, MANIFEST, this machine's tools, scripts\n"
 	"      --manifest-sha256 HEX  the MANIFEST that the volume must have\n"
 	"      --serial SERIAL        the serial that the disk under it must have\n"
+	"      --catalogue-least N    the least version that its catalogue of modules may have\n"
 	"      --custody verify       check the chain of LOG (custody.jsonl), print its head\n"
 	"      --head HEX             a head kept elsewhere, which a line must have\n"
 	"      --custody head         check the chain and print its head alone\n"
@@ -75,6 +78,7 @@ static int do_volume(const struct options *opt)
 	if (volume_check(opt->volume,
 			 &(struct volume_expect){ .manifest_sha256 = opt->manifest_sha256,
 						  .serial = opt->serial,
+						  .catalogue_least = opt->least,
 						  .arch = uts.machine },
 			 &files, &err) < 0)
 		return err_report(&err, "hash");
@@ -87,6 +91,7 @@ enum {
 	OPT_VOLUME = 256,
 	OPT_MANIFEST,
 	OPT_SERIAL,
+	OPT_LEAST,
 	OPT_CUSTODY,
 	OPT_HEAD,
 	OPT_INSTANCE,
@@ -108,6 +113,7 @@ static const struct option long_options[] = {
 	{ "volume", required_argument, NULL, OPT_VOLUME },
 	{ "manifest-sha256", required_argument, NULL, OPT_MANIFEST },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
+	{ "catalogue-least", required_argument, NULL, OPT_LEAST },
 	{ "custody", required_argument, NULL, OPT_CUSTODY },
 	{ "head", required_argument, NULL, OPT_HEAD },
 	{ "instance", required_argument, NULL, OPT_INSTANCE },
@@ -136,6 +142,8 @@ static const char **slot_of(struct options *opt, int c)
 		return &opt->manifest_sha256;
 	case OPT_SERIAL:
 		return &opt->serial;
+	case OPT_LEAST:
+		return &opt->catalogue_least;
 	case OPT_CUSTODY:
 		return &opt->custody;
 	case OPT_HEAD:
@@ -238,8 +246,11 @@ static const char *contradiction(struct options *opt, int files)
 	if (opt->volume && (!sha256_from_hex(opt->manifest_sha256, digest) ||
 			    opt->manifest_sha256[2 * SHA256_LEN]))
 		return "--manifest-sha256 takes 64 hex digits";
-	if (!opt->volume && (opt->manifest_sha256 || opt->serial))
-		return "--manifest-sha256 and --serial belong to --volume";
+	if (!opt->volume && (opt->manifest_sha256 || opt->serial || opt->catalogue_least))
+		return "--manifest-sha256, --serial and --catalogue-least belong to "
+		       "--volume";
+	if (opt->catalogue_least && !catversion_parse(opt->catalogue_least, &opt->least))
+		return "--catalogue-least takes a number";
 	if (opt->quiet && !opt->check)
 		return "--quiet belongs to --check";
 	why = custody_contradiction(opt, files);

@@ -4,6 +4,7 @@
 #define FVOL_HASH_HASH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct options {
 	const char *output;
@@ -11,6 +12,8 @@ struct options {
 	const char *volume;
 	const char *manifest_sha256;
 	const char *serial;
+	const char *catalogue_least;
+	uint64_t least;	     /* that number; 0: any */
 	const char *custody; /* append, verify, head, seal */
 	const char *head;
 	const char *instance;

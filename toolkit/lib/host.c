@@ -1,10 +1,17 @@
 #include "toolkit/lib/host.h"
 
+#include <elf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "toolkit/lib/elfnote.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
+
+#ifndef NT_GNU_BUILD_ID
+#define NT_GNU_BUILD_ID 3
+#endif
 
 /* Of a small file; an empty string when it cannot be read. */
 static void read_small(int dirfd, const char *path, char *buf, size_t size)
@@ -146,4 +153,23 @@ const char *host_lockdown_name(enum host_lockdown lockdown)
 		break;
 	}
 	return "unknown";
+}
+
+bool host_build_id(int sys_dirfd, char hex[HOST_BUILD_ID_SIZE])
+{
+	static char notes[4096];
+	struct err ignored;
+	const char *id;
+	size_t len;
+
+	hex[0] = '\0';
+	if (io_read_text(sys_dirfd, "kernel/notes", notes, sizeof(notes), &len,
+			 &ignored) < 0)
+		return false;
+	id = elfnote_find(notes, len, "GNU", NT_GNU_BUILD_ID, &len);
+	if (!id || len == 0 || len > (HOST_BUILD_ID_SIZE - 1) / 2)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", (unsigned char)id[i]);
+	return true;
 }

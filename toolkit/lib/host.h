@@ -23,6 +23,7 @@ enum host_lockdown {
 #define HOST_CAP_SYS_ADMIN 21
 
 #define HOST_RELEASE_SIZE 128
+#define HOST_BUILD_ID_SIZE 129 /* 64 bytes in hex digits and a NUL */
 
 /* Comparable as a number: 6.1.116 is 0x06010074. */
 #define HOST_VERSION(major, minor, patch)                                                \
@@ -47,6 +48,12 @@ struct host {
  * release 6.1.0-56 is 6.1.192, which PROC/version says, Ubuntu's PROC/version_signature.
  */
 void host_read(int proc_dirfd, int sys_dirfd, struct host *host);
+
+/*
+ * The GNU build id of the running kernel, from the notes that it exports
+ * (SYS/kernel/notes), in lower-case hex digits. False, hex empty, when it shows none.
+ */
+bool host_build_id(int sys_dirfd, char hex[HOST_BUILD_ID_SIZE]);
 
 /* False when it is known to be missing; true as well when nothing is known. */
 bool host_may(const struct host *host, unsigned capability);

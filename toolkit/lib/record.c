@@ -1,6 +1,5 @@
 #include "toolkit/lib/record.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,13 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "toolkit/lib/elfnote.h"
+#include "toolkit/lib/host.h"
 #include "toolkit/lib/io.h"
-
-#ifndef NT_GNU_BUILD_ID
-#define NT_GNU_BUILD_ID 3
-#endif
-#define BUILD_ID_MAX 64
 
 /* One for all who read such a text: each page of it is one of the machine's. */
 static char note_text[VMCOREINFO_MAX];
@@ -91,25 +85,6 @@ void record_preflight(struct json *doc, struct json_node *in,
 	}
 }
 
-/* The GNU build id of the running kernel, from the notes that it exports. */
-static bool kernel_build_id(int sys_dirfd, char hex[2 * BUILD_ID_MAX + 1])
-{
-	static char notes[4096];
-	struct err ignored;
-	const char *id;
-	size_t len;
-
-	if (io_read_text(sys_dirfd, "kernel/notes", notes, sizeof(notes), &len,
-			 &ignored) < 0)
-		return false;
-	id = elfnote_find(notes, len, "GNU", NT_GNU_BUILD_ID, &len);
-	if (!id || len > BUILD_ID_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		snprintf(hex + 2 * i, 3, "%02x", (unsigned char)id[i]);
-	return true;
-}
-
 /* Adds the value of a line "NAME=value" of VMCOREINFO under key. */
 static void add_vmcoreinfo(struct json *doc, struct json_node *in, const char *text,
 			   const char *name, const char *key)
@@ -129,7 +104,7 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 {
 	char *text = note_text;
 	struct json_node *kernel = json_add_object(doc, in, "kernel");
-	char hex[2 * BUILD_ID_MAX + 1];
+	char hex[HOST_BUILD_ID_SIZE];
 	struct err ignored;
 	struct utsname uts;
 
@@ -140,7 +115,7 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 	if (io_read_text(proc_dirfd, "version", text, VMCOREINFO_MAX, NULL, &ignored) ==
 	    0)
 		json_add_str(doc, kernel, "banner", text);
-	if (kernel_build_id(sys_dirfd, hex))
+	if (host_build_id(sys_dirfd, hex))
 		json_add_str(doc, kernel, "build_id", hex);
 	json_add_u64(doc, kernel, "page_bytes", (uint64_t)sysconf(_SC_PAGESIZE));
 	if (!record_vmcoreinfo(proc_dirfd, text))

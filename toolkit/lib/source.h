@@ -20,8 +20,11 @@ struct source_env {
 	int sys_dirfd;	/* /sys */
 	int dev_dirfd;	/* /dev */
 	const char
-		*kmods_dir;  /* the catalogue's directory on the volume, or NULL: none */
-	bool allow_untested; /* load a module that was not boot-tested on this kernel */
+		*kmods_dir; /* the catalogue's directory on the volume, or NULL: none */
+	const char *manifest_sha256; /* 64 hex digits of the volume's MANIFEST, which must
+					list the catalogue; NULL: not known */
+	uint64_t catalogue_least;    /* no catalogue of a lower number is used */
+	bool allow_untested;   /* load a module that was not boot-tested on this kernel */
 	size_t max_read_bytes; /* no read() will ask for more */
 };
 

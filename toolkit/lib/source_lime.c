@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "toolkit/lib/catversion.h"
 #include "toolkit/lib/host.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/limecat.h"
@@ -18,6 +19,7 @@
 #include "toolkit/lib/limestream.h"
 #include "toolkit/lib/source.h"
 #include "toolkit/lib/sourceutil.h"
+#include "toolkit/lib/volume.h"
 
 /* The longest silence: a stream of memory that stalls for so long has ended. */
 #define STALL_MS 30000
@@ -36,22 +38,79 @@ static bool good_name(const char *name)
 	return name[0] && name[0] != '.' && strspn(name, good) == strlen(name);
 }
 
-/* This machine's entry: 1, or 0 when there is none, or -1. */
-static int find_module(const char *kmods_dir, const char *arch, const char *release,
+/* What limecat_find() asks for, read from this machine. */
+struct running {
+	struct utsname name;
+	struct host host;
+	char build_id[HOST_BUILD_ID_SIZE];
+	char version[1024];
+	struct limecat_kernel kernel;
+};
+
+/* False, with a verdict of its own, when there is nothing to look for. */
+static bool ask_kernel(const struct source_env *env, struct running *r)
+{
+	struct err ignored;
+
+	host_read(env->proc_dirfd, env->sys_dirfd, &r->host);
+	if (!env->kmods_dir || uname(&r->name) < 0 || !good_name(r->host.release))
+		return false;
+	host_build_id(env->sys_dirfd, r->build_id);
+	if (io_read_text(env->proc_dirfd, "version", r->version, sizeof(r->version), NULL,
+			 &ignored) < 0)
+		r->version[0] = '\0';
+	r->kernel = (struct limecat_kernel){
+		.arch = r->name.machine,
+		.release = r->host.release,
+		.build_id = r->build_id,
+		.version = r->version,
+		.least = env->catalogue_least,
+	};
+	return true;
+}
+
+/*
+ * How trust comes here: the document (or the responder) brings the hash of MANIFEST, the
+ * MANIFEST has that of the catalogue, the catalogue has those of the modules. No key is
+ * needed for it, so the catalogue's own signature is for those who have the catalogue and
+ * no image. Each text is hashed in the memory from which it is then used.
+ */
+static int check_catalogue(int kmods_fd, const char *manifest_sha256, const char *text,
+			   size_t len_bytes, struct err *err)
+{
+	uint8_t want[SHA256_LEN], digest[SHA256_LEN];
+	int rc, rootfd;
+
+	rootfd = openat(kmods_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (rootfd < 0)
+		return err_sys(err, errno, "opening the root of the volume");
+	rc = volume_listed(rootfd, manifest_sha256, CATVERSION_CATALOGUE, want, err);
+	io_close(&rootfd);
+	if (rc < 0)
+		return -1;
+	sha256(text, len_bytes, digest);
+	if (memcmp(digest, want, sizeof(want)) != 0)
+		return err_set(err, ERR_NO, "it is not what MANIFEST lists");
+	return 0;
+}
+
+/* This machine's entry: 1; 0 when none fits, -1 on failure, err saying why. */
+static int find_module(const struct source_env *env, const struct limecat_kernel *kernel,
 		       struct limecat_module *module, struct err *err)
 {
-	int dirfd = open(kmods_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int dirfd = open(env->kmods_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char *text = NULL;
 	int fd = -1, rc = -1;
 	size_t len;
 
 	if (dirfd < 0)
-		return err_sys(err, errno, "opening %s", kmods_dir);
+		return err_sys(err, errno, "opening %s", env->kmods_dir);
 	fd = io_open_direct(dirfd, "catalogue.json", false, err);
 	if (fd >= 0)
 		text = io_read_direct(fd, LIMECAT_BYTES_MAX, &len, err);
-	if (text)
-		rc = limecat_find(text, len, arch, release, module, err);
+	if (text && (!env->manifest_sha256 ||
+		     check_catalogue(dirfd, env->manifest_sha256, text, len, err) == 0))
+		rc = limecat_find(text, len, kernel, module, err);
 	free(text);
 	io_close(&fd);
 	io_close(&dirfd);
@@ -87,30 +146,25 @@ static void probe(const struct source_env *env, const struct ranges *ranges,
 {
 	struct limecat_module module;
 	struct err err = { 0 };
-	struct utsname name;
-	struct host host;
-	int rc;
+	struct running r;
+	bool asked;
 
 	(void)ranges;
-	host_read(env->proc_dirfd, env->sys_dirfd, &host);
-	if (refused_by_host(&host, env->proc_dirfd, verdict))
+	asked = ask_kernel(env, &r);
+	if (refused_by_host(&r.host, env->proc_dirfd, verdict))
 		return;
-	if (!env->kmods_dir || uname(&name) < 0 || !good_name(host.release)) {
+	if (!asked)
 		verdict_set(verdict, false, "no catalogue of modules was given");
-		return;
-	}
-	rc = find_module(env->kmods_dir, name.machine, host.release, &module, &err);
-	if (rc < 0)
+	else if (find_module(env, &r.kernel, &module, &err) != 1)
 		verdict_set(verdict, false, "%s", err.text);
-	else if (rc == 0)
-		verdict_set(verdict, false, "the catalogue has no module for %s %s",
-			    name.machine, host.release);
 	else if (!module.tested && !env->allow_untested)
 		verdict_set(verdict, false,
 			    "the module for %s was not boot-tested on that kernel",
-			    host.release);
+			    r.host.release);
 	else
-		verdict_set(verdict, true, "a module for %s, %s, %s", host.release,
+		verdict_set(verdict, true, "a module for %s%s, %s, %s", r.host.release,
+			    module.by_build_id ? ", by its build id"
+					       : ", by name and vermagic alone",
 			    module.tested ? "boot-tested" : "not boot-tested",
 			    module.modversions
 				    ? "whose symbol versions the kernel compares"
@@ -156,8 +210,7 @@ static int open_lime(struct source *source, const struct source_env *env,
 	static struct lime lime;
 	struct source_verdict verdict;
 	struct limecat_module module;
-	struct utsname name;
-	struct host host;
+	struct running r;
 	char *data;
 	int rc;
 
@@ -168,12 +221,9 @@ static int open_lime(struct source *source, const struct source_env *env,
 	probe(env, ranges, &verdict);
 	if (!verdict.usable)
 		return err_set(err, ERR_REFUSED, "%s", verdict.reason);
-	host_read(env->proc_dirfd, env->sys_dirfd, &host);
-	if (uname(&name) < 0)
-		return err_sys(err, errno, "uname");
-	if (find_module(env->kmods_dir, name.machine, host.release, &module, err) != 1)
+	if (!ask_kernel(env, &r) || find_module(env, &r.kernel, &module, err) != 1)
 		return err_set(err, ERR_FAILED, "the catalogue changed meanwhile");
-	data = read_module(env->kmods_dir, name.machine, host.release, &module, err);
+	data = read_module(env->kmods_dir, r.name.machine, r.host.release, &module, err);
 	if (!data)
 		return -1;
 	rc = limeload_start(&lime.load, env->proc_dirfd, data, (size_t)module.size_bytes,

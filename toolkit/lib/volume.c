@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "toolkit/lib/catversion.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/mountdev.h"
 #include "toolkit/lib/sums.h"
@@ -94,54 +96,147 @@ static int check_file(int dirfd, const struct sums_entry *entry, struct err *err
 	return 0;
 }
 
+/* What check_files() remembers of the two files about the catalogue. */
+struct numbers {
+	uint64_t catalogue; /* 0: the volume has none */
+	uint64_t least;
+};
+
+/*
+ * The numbers stand in the first block. It is read once more than it is hashed, so this
+ * is no proof against whoever can write the volume now: capture, which uses the
+ * catalogue, looks at the number in the very bytes that it hashes.
+ */
+static int read_number(int dirfd, const char *name, struct numbers *numbers,
+		       struct err *err)
+{
+	static _Alignas(IO_BLOCK) char block[IO_BLOCK];
+	uint64_t ignored;
+	int fd = io_open_direct(dirfd, name, false, err);
+	int rc = -1;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = io_pread(fd, block, sizeof(block), 0);
+	block[n < 0 ? 0 : (size_t)n < sizeof(block) ? (size_t)n : sizeof(block) - 1] = 0;
+	if (n < 0)
+		err_sys(err, errno, "reading");
+	else if (strcmp(name, CATVERSION_FILE) == 0)
+		rc = catversion_of_file(block, &ignored, &numbers->least, err);
+	else
+		rc = catversion_of_catalogue(block, &numbers->catalogue, err);
+	io_close(&fd);
+	return rc < 0 ? err_prefix(err, "%s", name) : 0;
+}
+
+static int check_numbers(const struct numbers *numbers, uint64_t least, struct err *err)
+{
+	if (least < numbers->least)
+		least = numbers->least;
+	if (!numbers->catalogue || numbers->catalogue >= least)
+		return 0;
+	return err_set(err, ERR_NO,
+		       "the catalogue of modules has version %" PRIu64
+		       ", older than %" PRIu64 ", the least that is accepted",
+		       numbers->catalogue, least);
+}
+
 static int check_files(int dirfd, const char *manifest, size_t len_bytes,
-		       const char *arch, size_t *files, struct err *err)
+		       const struct volume_expect *expect, size_t *files, struct err *err)
 {
 	static struct sums_entry entry;
-	size_t pos = 0, line = 0;
+	struct numbers numbers = { 0, 0 };
+	size_t pos = 0, line = 0, tools = 0;
 	char bin[32];
 	int more;
 
-	snprintf(bin, sizeof(bin), "bin/%s/", arch);
+	snprintf(bin, sizeof(bin), "bin/%s/", expect->arch);
 	*files = 0;
 	while ((more = sums_next(manifest, len_bytes, &pos, &line, &entry, err)) > 0) {
-		if (!has_prefix(entry.name, bin) && !has_prefix(entry.name, "scripts/"))
+		bool number = strcmp(entry.name, CATVERSION_CATALOGUE) == 0 ||
+			      strcmp(entry.name, CATVERSION_FILE) == 0;
+		bool tool =
+			has_prefix(entry.name, bin) || has_prefix(entry.name, "scripts/");
+
+		if (!number && !tool)
 			continue;
-		if (check_file(dirfd, &entry, err) < 0)
+		if (check_file(dirfd, &entry, err) < 0 ||
+		    (number && read_number(dirfd, entry.name, &numbers, err) < 0))
 			return -1;
 		++*files;
+		tools += tool;
 	}
 	if (more < 0)
 		return err_prefix(err, "MANIFEST");
-	if (!*files)
-		return err_set(err, ERR_FAILED, "MANIFEST lists no tool for %s", arch);
+	if (!tools)
+		return err_set(err, ERR_FAILED, "MANIFEST lists no tool for %s",
+			       expect->arch);
+	return check_numbers(&numbers, expect->catalogue_least, err);
+}
+
+/* Reads the MANIFEST, which must have that hash; the caller frees it. NULL on failure. */
+static char *read_manifest(int dirfd, const char *manifest_sha256, size_t *len_bytes,
+			   struct err *err)
+{
+	uint8_t want[SHA256_LEN], digest[SHA256_LEN];
+	char *text;
+	int fd;
+
+	if (!sha256_from_hex(manifest_sha256, want)) {
+		err_set(err, ERR_USAGE, "the manifest's hash is not 64 hex digits");
+		return NULL;
+	}
+	fd = io_open_direct(dirfd, "MANIFEST", false, err);
+	if (fd < 0)
+		return NULL;
+	text = io_read_direct(fd, MANIFEST_MAX, len_bytes, err);
+	io_close(&fd);
+	if (!text) {
+		err_prefix(err, "MANIFEST");
+		return NULL;
+	}
+	/* The very bytes that were hashed are the ones that are believed. */
+	sha256(text, *len_bytes, digest);
+	if (memcmp(digest, want, sizeof(want)) == 0)
+		return text;
+	err_set(err, ERR_NO, "MANIFEST is not the one of this release");
+	free(text);
+	return NULL;
+}
+
+int volume_listed(int dirfd, const char *manifest_sha256, const char *name,
+		  uint8_t digest[SHA256_LEN], struct err *err)
+{
+	static struct sums_entry entry;
+	size_t len_bytes, pos = 0, line = 0;
+	char *text = read_manifest(dirfd, manifest_sha256, &len_bytes, err);
+	int more;
+
+	if (!text)
+		return -1;
+	while ((more = sums_next(text, len_bytes, &pos, &line, &entry, err)) > 0)
+		if (strcmp(entry.name, name) == 0)
+			break;
+	free(text);
+	if (more < 0)
+		return err_prefix(err, "MANIFEST");
+	if (more == 0)
+		return err_set(err, ERR_NO, "MANIFEST does not list %s", name);
+	memcpy(digest, entry.digest, SHA256_LEN);
 	return 0;
 }
 
 static int check_manifest(int dirfd, const struct volume_expect *expect, size_t *files,
 			  struct err *err)
 {
-	uint8_t want[SHA256_LEN], digest[SHA256_LEN];
 	size_t len_bytes;
-	char *text;
-	int fd, rc;
+	char *text = read_manifest(dirfd, expect->manifest_sha256, &len_bytes, err);
+	int rc;
 
-	if (!sha256_from_hex(expect->manifest_sha256, want))
-		return err_set(err, ERR_USAGE,
-			       "the manifest's hash is not 64 hex digits");
-	fd = io_open_direct(dirfd, "MANIFEST", false, err);
-	if (fd < 0)
-		return -1;
-	text = io_read_direct(fd, MANIFEST_MAX, &len_bytes, err);
-	io_close(&fd);
 	if (!text)
-		return err_prefix(err, "MANIFEST");
-	/* The very bytes that were hashed are the ones that are believed. */
-	sha256(text, len_bytes, digest);
-	if (memcmp(digest, want, sizeof(want)) != 0)
-		rc = err_set(err, ERR_NO, "MANIFEST is not the one of this release");
-	else
-		rc = check_files(dirfd, text, len_bytes, expect->arch, files, err);
+		return -1;
+	rc = check_files(dirfd, text, len_bytes, expect, files, err);
 	free(text);
 	return rc;
 }

@@ -1,4 +1,6 @@
 /* Who signs: a key file, or a program before a key that nobody can read. */
+#include "toolkit/lib/signer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "image/sign.h"
 #include "toolkit/lib/io.h"
 
 extern char **environ;
