@@ -4,9 +4,9 @@
 DOCUMENTS := $(foreach name,Mount Capture Unmount,out/documents/FVol-$(name).json)
 
 $(DOCUMENTS) out/documents/SHA256SUMS &: out/MANIFEST $(wildcard mount-scripts/*.sh) \
-		$(wildcard ssm-docs/*) | build/stamps/packages-build
+		$(wildcard ssm-docs/*) kmods/catalogue.version | build/stamps/packages-build
 	@echo "  DOCS    out/documents"
 	@sh ssm-docs/generate.sh --manifest-sha256 "$$(sha256sum < out/MANIFEST | cut -c 1-64)" \
-		--out out/documents
+		--catalogue-least $(call catalogue_number,least) --out out/documents
 
 all: $(DOCUMENTS)

@@ -14,7 +14,7 @@ $(CA_BUNDLE): deps/ca-bundle.sh deps/sources.list | build/stamps/packages-build
 	@sh deps/ca-bundle.sh $@
 	@touch $@
 
-IMAGE_SOURCES := image/README.txt image/volume.plan $(CA_BUNDLE) $(wildcard mount-scripts/*.sh)
+IMAGE_SOURCES := image/README.txt image/volume.plan kmods/catalogue.version $(CA_BUNDLE) $(wildcard mount-scripts/*.sh)
 # Licences come with the libraries that a stamp stands for.
 IMAGE_STAMPS := $(foreach arch,$(ARCHES),$(foreach dep,$(DEPS_$(arch)),\
 	$(call dep_stamp,$(arch),$(dep))))

@@ -5,6 +5,9 @@ LIBS_kmods := archive zstd lzma elf eu z yyjson mbedcrypto
 KMODS := build/release/x86_64/bin/kmods
 USED_LOCK := build/kernels/used.lock
 
+# $(1) version or least: the number of the catalogue, and the least that is accepted
+catalogue_number = $(shell sed -n 's/^$(1) //p' kmods/catalogue.version)
+
 $(eval $(call program_rule,x86_64,kmods))
 $(SRC_kmods:%.c=build/release/x86_64/obj/%.o): \
 	$(foreach dep,zlib zstd xz libarchive elfutils,$(call dep_stamp,x86_64,$(dep)))
@@ -25,11 +28,12 @@ build/lime/used: kmods/lime.list kmods/lime.sh kmods/apt.sh deps/fetch.sh $(KMOD
 # Kept on failure: it lists the modules that were built, and its date of 1970 says that
 # some are missing. touch: the program leaves a catalogue alone that is true already.
 .PRECIOUS: out/kmods/catalogue.json
-out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS)
+out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS) kmods/catalogue.version
 	@echo "  MODULES"
 	@$(KMODS) build --lock $(USED_LOCK) --packages build/dl \
 		--lime build/lime/src --lime-version "$$(cut -d ' ' -f 1 build/lime/used)" \
-		--scratch build/kernels/scratch --out out/kmods --jobs $(shell nproc)
+		--scratch build/kernels/scratch --out out/kmods --jobs $(shell nproc) \
+		--catalogue-version $(call catalogue_number,version)
 	@touch $@
 
 # The kernels themselves, which tests boot: build/kernels/ARCH/RELEASE/boot/vmlinuz-…
@@ -39,7 +43,11 @@ build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh | $(KMODS)
 	@touch $@
 
 update-kernels:
-	@sh kmods/update-lock.sh
+	@before=$$(sha256sum < kmods/kernels.lock) && sh kmods/update-lock.sh && \
+		{ [ "$$before" = "$$(sha256sum < kmods/kernels.lock)" ] || \
+		awk '$$1 == "version" { $$2++ } { print }' kmods/catalogue.version \
+			> build/catalogue.version && \
+		cat build/catalogue.version > kmods/catalogue.version; }
 	@sh tests/vm/update-kernels.sh
 
 all: out/kmods/catalogue.json

@@ -148,7 +148,7 @@ judge() {
 }
 # == end of tool ==
 
-MANIFEST_SHA256=
+MANIFEST_SHA256='' LEAST=''
 
 # Arguments: none. Returns: never; keeps the exit code that finish was given.
 leave() {
@@ -159,9 +159,10 @@ leave() {
 # Arguments: none. Returns: 0.
 usage() {
 	printf '%s\n' \
-		'Usage: capture.sh [--manifest-sha256 HEX]' \
+		'Usage: capture.sh [--manifest-sha256 HEX] [--catalogue-least N]' \
 		'Captures memory to the volume on /run/fvol/volume; prints JSON last.' \
-		'  --manifest-sha256 HEX  check the tools by this MANIFEST once more' \
+		'  --manifest-sha256 HEX  check tools and kernel modules by this MANIFEST' \
+		'  --catalogue-least N    least version of the catalogue of kernel modules' \
 		'Exit: 0 captured, 1 a hash differs, 2 usage, 3 captured with gaps,' \
 		'4 refused, 5 failed.'
 }
@@ -174,13 +175,27 @@ read_options() {
 			usage || finish 5
 			finish 0
 			;;
-		--manifest-sha256) ;;
+		--manifest-sha256 | --catalogue-least) ;;
 		*) die 2 "unknown argument '$1'; see --help" ;;
 		esac
 		[ "$#" -ge 2 ] || die 2 "$1 needs a value; see --help"
-		[ -z "$MANIFEST_SHA256" ] || die 2 "$1 is given twice; see --help"
-		is_sha256 "$2" || die 2 "$1 takes 64 lower-case hex digits; see --help"
-		MANIFEST_SHA256=$2
+		case $1 in
+		--manifest-sha256)
+			[ -z "$MANIFEST_SHA256" ] || die 2 "$1 is given twice; see --help"
+			is_sha256 "$2" ||
+				die 2 "$1 takes 64 lower-case hex digits; see --help"
+			MANIFEST_SHA256=$2
+			;;
+		--catalogue-least)
+			[ -z "$LEAST" ] || die 2 "$1 is given twice; see --help"
+			case $2 in
+			'' | 0* | *[!0-9]* | ????????????????*)
+				die 2 "$1 takes a number; see --help"
+				;;
+			esac
+			LEAST=$2
+			;;
+		esac
 		shift 2
 	done
 }
@@ -224,9 +239,10 @@ find_instance() {
 # Hours may have gone by since the mount. Arguments: none. Returns: 0, or not at all.
 check_tools() {
 	[ -n "$MANIFEST_SHA256" ] || return 0
+	set -- --volume "$VOLUME" --manifest-sha256 "$MANIFEST_SHA256"
+	[ -z "$LEAST" ] || set -- "$@" --catalogue-least "$LEAST"
 	rc=0
-	"$VOLUME/bin/$ARCH/hash" --volume "$VOLUME" \
-		--manifest-sha256 "$MANIFEST_SHA256" >&2 || rc=$?
+	"$VOLUME/bin/$ARCH/hash" "$@" >&2 || rc=$?
 	judge hash "$rc"
 	case $CODE in
 	0) ;;
@@ -238,9 +254,12 @@ check_tools() {
 # Runs the capture program and says in a sentence how it went; its own last line, one JSON
 # object, is the last line here too. Arguments: none. Returns: never.
 capture() {
+	set -- --evidence "$VOLUME/evidence" --instance "$INSTANCE" \
+		--kmods "$VOLUME/kmods" --json
+	[ -z "$MANIFEST_SHA256" ] || set -- "$@" --manifest-sha256 "$MANIFEST_SHA256"
+	[ -z "$LEAST" ] || set -- "$@" --catalogue-least "$LEAST"
 	rc=0
-	output=$("$VOLUME/bin/$ARCH/capture" --evidence "$VOLUME/evidence" \
-		--instance "$INSTANCE" --kmods "$VOLUME/kmods" --json) || rc=$?
+	output=$("$VOLUME/bin/$ARCH/capture" "$@") || rc=$?
 	judge capture "$rc"
 	newline=$(printf '\n.')
 	newline=${newline%.}

@@ -263,7 +263,7 @@ is_in_use() {
 }
 # == end of lock ==
 
-VOLUME_ID='' MANIFEST_SHA256='' WAIT=60
+VOLUME_ID='' MANIFEST_SHA256='' LEAST='' WAIT=60
 MADE_POINT=no MOUNTING=no
 
 # Undoes what this run did, and only that, unless it came to a good end.
@@ -299,9 +299,11 @@ undo() {
 usage() {
 	printf '%s\n' \
 		'Usage: mount.sh --manifest-sha256 HEX [--volume-id ID] [--wait S]' \
+		'                [--catalogue-least N]' \
 		'Mounts the forensic volume on /run/fvol/volume.' \
 		'  --manifest-sha256 HEX  SHA-256 that the MANIFEST must have' \
 		'  --volume-id ID         EBS volume id; on NVMe its serial must match' \
+		'  --catalogue-least N    least version of the catalogue of kernel modules' \
 		'  --wait S               seconds to wait for it, 0 to 3600, default 60' \
 		'Exit: 0 mounted, 1 a hash differs, 2 usage, 4 none or refused, 5 failed.'
 }
@@ -328,7 +330,7 @@ read_options() {
 			usage || finish 5
 			finish 0
 			;;
-		--volume-id | --manifest-sha256 | --wait) ;;
+		--volume-id | --manifest-sha256 | --wait | --catalogue-least) ;;
 		*) bad_usage "unknown argument '$1'" ;;
 		esac
 		[ "$#" -ge 2 ] || bad_usage "$1 needs a value"
@@ -337,6 +339,7 @@ read_options() {
 		case $1 in
 		--volume-id) VOLUME_ID=$2 ;;
 		--manifest-sha256) MANIFEST_SHA256=$2 ;;
+		--catalogue-least) LEAST=$2 ;;
 		--wait) WAIT=$2 ;;
 		esac
 		shift 2
@@ -346,6 +349,9 @@ read_options() {
 	# Empty is the default of the document's parameter: no id is known.
 	[ -z "$VOLUME_ID" ] || is_volume_id "$VOLUME_ID" ||
 		bad_usage '--volume-id is not of the form vol-0123456789abcdef0'
+	case $LEAST in
+	0* | *[!0-9]* | ????????????????*) bad_usage '--catalogue-least takes a number' ;;
+	esac
 	case $WAIT in
 	0) ;;
 	'' | 0* | *[!0-9]* | ?????*) bad_usage '--wait takes 0 to 3600 seconds' ;;
@@ -537,6 +543,7 @@ prove() {
 
 	set -- --volume "$VOLUME" --manifest-sha256 "$MANIFEST_SHA256"
 	[ -z "$VOLUME_ID" ] || [ -z "$SERIAL" ] || set -- "$@" --serial "$SERIAL"
+	[ -z "$LEAST" ] || set -- "$@" --catalogue-least "$LEAST"
 	rc=0
 	"$VOLUME/$checker" "$@" >&2 || rc=$?
 	judge hash "$rc"

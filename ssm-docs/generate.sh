@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes the three Command documents: generate.sh --manifest-sha256 HEX --out DIR.
+# Writes the three Command documents:
+#   generate.sh --manifest-sha256 HEX [--catalogue-least N] --out DIR
 #
 # A document has no logic of its own: it is a script of mount-scripts, line by line, under
 # a header that sets its arguments. So what was tested as a script is what the agent runs,
@@ -13,7 +14,7 @@ export LC_ALL
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 SCRIPTS=$HERE/../mount-scripts
-HEX='' OUT=''
+HEX='' LEAST='' OUT=''
 
 # Arguments: exit code, sentence. Returns: never.
 die() {
@@ -26,10 +27,11 @@ read_options() {
 	while [ "$#" -gt 0 ]; do
 		case $1 in
 		-h | --help)
-			echo 'Usage: generate.sh --manifest-sha256 HEX --out DIR'
+			echo 'Usage: generate.sh --manifest-sha256 HEX [--catalogue-least N]' \
+				'--out DIR'
 			exit 0
 			;;
-		--manifest-sha256 | --out) ;;
+		--manifest-sha256 | --catalogue-least | --out) ;;
 		*) die 2 "unknown argument '$1'; see --help" ;;
 		esac
 		[ "$#" -ge 2 ] || die 2 "$1 needs a value; see --help"
@@ -37,6 +39,15 @@ read_options() {
 		--manifest-sha256)
 			[ -z "$HEX" ] || die 2 "$1 is given twice; see --help"
 			HEX=$2
+			;;
+		--catalogue-least)
+			[ -z "$LEAST" ] || die 2 "$1 is given twice; see --help"
+			case $2 in
+			'' | 0* | *[!0-9]* | ????????????????*)
+				die 2 "$1 takes a number; see --help"
+				;;
+			esac
+			LEAST=$2
 			;;
 		--out)
 			[ -z "$OUT" ] || die 2 "$1 is given twice; see --help"
@@ -107,6 +118,7 @@ write_document() {
 }
 
 read_options "$@"
+BOUND="--manifest-sha256 $HEX${LEAST:+ --catalogue-least $LEAST}"
 command -v jq > /dev/null || die 5 'jq is missing'
 mkdir -p "$OUT" || die 5 "cannot make $OUT"
 
@@ -114,7 +126,7 @@ mkdir -p "$OUT" || die 5 "cannot make $OUT"
 # whose blocks still come out of the snapshot. maxChars lets the linter count the size.
 # shellcheck disable=SC2016 # a dollar of a regular expression
 write_document FVol-Mount mount mountForensicVolume 900 \
-	"--manifest-sha256 $HEX --volume-id '{{ VolumeId }}'" \
+	"$BOUND --volume-id '{{ VolumeId }}'" \
 	'Finds, proves and mounts the forensic volume on /run/fvol/volume.' \
 	'{"VolumeId": {
 		"type": "String",
@@ -126,7 +138,7 @@ write_document FVol-Mount mount mountForensicVolume 900 \
 # 172800 s, the most there is: when it is over, the agent kills a capture that works, and
 # the memory of a 24 TiB instance takes that long at the speed of an ordinary volume. One
 # that hangs is cancelled by the responder.
-write_document FVol-Capture capture captureMemory 172800 "--manifest-sha256 $HEX" \
+write_document FVol-Capture capture captureMemory 172800 "$BOUND" \
 	'Captures memory to the forensic volume on /run/fvol/volume.' '{}'
 # 3600 s: what was written and not yet flushed goes to the volume first.
 write_document FVol-Unmount unmount unmountForensicVolume 3600 '' \

@@ -24,6 +24,8 @@ test_arguments() {
 		"--manifest-sha256 $HEX --wait 08" "--manifest-sha256 $HEX --wait 3601" \
 		"--manifest-sha256 $HEX --wait 1 --wait 1" \
 		"--manifest-sha256 $HEX --wait" \
+		"--manifest-sha256 $HEX --catalogue-least 0" \
+		"--manifest-sha256 $HEX --catalogue-least x" \
 		"--manifest-sha256 $HEX --volume-id vol-0123456" \
 		"--manifest-sha256 $HEX --volume-id vol-01234567x" \
 		"--manifest-sha256 $HEX --volume-id vol-0123456789abcdef01" \
@@ -175,6 +177,9 @@ test_cycle() {
 	check 'is writable with nosuid,nodev,noatime' is_mounted rw
 	check 'the checker was told the serial' \
 		grep -qF -- "--manifest-sha256 $HEX --serial $SERIAL" /run/err
+	run mount --manifest-sha256 "$HEX" --volume-id "$ID" --catalogue-least 7
+	check 'the checker was told the least catalogue' \
+		grep -qF -- "--serial $SERIAL --catalogue-least 7" /run/err
 	check 'the directory is private' [ "$(stat -c %a /run/fvol)" = 700 ]
 	run mount --manifest-sha256 "$HEX" --volume-id "$ID"
 	expect 'mount again' 0 'already mounted'
@@ -198,6 +203,8 @@ test_cycle() {
 	export AWS_SSM_INSTANCE_ID=i-0123456789abcdef0
 	run capture --manifest-sha256 "$HEX"
 	expect 'capture' 0 'captured and hashed'
+	check 'capture was told the MANIFEST' \
+		grep -q "capture .*--kmods .* --manifest-sha256 $HEX" /run/err
 	check 'ends in JSON' ends_in_json
 	check 'passes what the tool printed' grep -q '^one line before$' /run/out
 	check 'the checker ran first' sh -c 'head -n 1 /run/err | grep -q "hash --volume"'

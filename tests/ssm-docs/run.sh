@@ -106,6 +106,13 @@ check 'the bytes are the same' diff -r "$WORK/one" "$WORK/two"
 check 'SHA256SUMS agrees' sh -c 'cd "$1" && sha256sum -c SHA256SUMS' sh "$WORK/one"
 check 'nothing else is written' [ "$(cd "$WORK/one" && echo ./*)" = \
 	'./FVol-Capture.json ./FVol-Mount.json ./FVol-Unmount.json ./SHA256SUMS' ]
+check 'generate with the least catalogue' sh "$DOCS/generate.sh" --catalogue-least 7 \
+	--manifest-sha256 "$HEX" --out "$WORK/least"
+for name in Mount Capture; do
+	check "$name carries the least catalogue" \
+		grep -q "set -- --manifest-sha256 $HEX --catalogue-least 7" \
+		"$WORK/least/FVol-$name.json"
+done
 check 'mount has the hash' \
 	grep -q "set -- --manifest-sha256 $HEX " "$WORK/one/FVol-Mount.json"
 for script in mount capture unmount; do
@@ -129,6 +136,8 @@ for script in mount capture unmount; do
 done
 for bad in '' '--manifest-sha256 abc --out x' "--manifest-sha256 $HEX" '--out x' \
 	"--manifest-sha256 $HEX --out x --out y" \
+	"--manifest-sha256 $HEX --catalogue-least 0 --out x" \
+	"--manifest-sha256 $HEX --catalogue-least x --out x" \
 	"--manifest-sha256 ${HEX}0 --out x" extra; do
 	rc=0
 	# shellcheck disable=SC2086 # several arguments

@@ -11,10 +11,10 @@
 #include "toolkit/lib/host.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/lime.h"
-#include "toolkit/lib/limecat.h"
 #include "toolkit/lib/limeload.h"
 #include "toolkit/lib/limestream.h"
 #include "toolkit/lib/preflight.h"
+#include "toolkit/lib/sha256.h"
 #include "toolkit/lib/sourceutil.h"
 
 /* A tree that is /proc, /sys, /dev and the catalogue's directory in one. */
@@ -78,7 +78,11 @@ static void set_up(void)
 		       " 12.2.0) #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-01)\n");
 	put("modules", "");
 	put("kernel/security/lockdown", "[none] integrity confidentiality\n");
-	env = (struct source_env){ dirfd, dirfd, dirfd, dir, false, 65536 };
+	env = (struct source_env){ .proc_dirfd = dirfd,
+				   .sys_dirfd = dirfd,
+				   .dev_dirfd = dirfd,
+				   .kmods_dir = dir,
+				   .max_read_bytes = 65536 };
 }
 
 static void tear_down(void)
@@ -215,40 +219,48 @@ static void upstream_versions_are_found(void)
 
 #define HEX64 "a6cde8997c37a4f46765c43d4f5af4eb0241ce058d55b04c3ebacbf796225c69"
 static const char entry[] =
-	"{\"format\":1,\"modules\":[{\"arch\":\"%s\",\"release\":\"6.1.0-56-cloud-amd64\","
-	"\"sha256\":\"%s\",\"size\":%s,\"vermagic\":\"%s\",\"tested\":%s}]}";
+	"{\"format\":2,\"catalogue_version\":7,\"modules\":[{\"arch\":\"%s\",\"release\":"
+	"\"6.1.0-56-cloud-amd64\",\"sha256\":\"%s\",\"size\":%s,\"vermagic\":\"%s\","
+	"\"kernel_build_id\":\"%s\",\"tested\":%s}]}";
 #define MAGIC "6.1.0-56-cloud-amd64 SMP preempt mod_unload modversions "
 
-static int find(const char *arch, const char *hash, const char *size, const char *magic,
-		struct limecat_module *module)
+/* The volume's root is the parent of the directory of modules. */
+static void the_manifest_vouches_for_the_catalogue(void)
 {
-	char text[1024];
-	int n = snprintf(text, sizeof(text), entry, arch, hash, size, magic, "true");
+	char text[1024], line[256], hex[SHA256_HEX_SIZE], sub[96];
+	struct utsname name;
+	uint8_t digest[SHA256_LEN];
 
-	return limecat_find(text, (size_t)n, "x86_64", "6.1.0-56-cloud-amd64", module,
-			    &err);
-}
-
-static void the_catalogue_is_not_trusted(void)
-{
-	struct limecat_module module;
-
-	CHECK(find("x86_64", HEX64, "29656", MAGIC, &module) == 1);
-	CHECK(module.size_bytes == 29656 && module.modversions && module.tested);
-	CHECK(module.sha256[0] == 0xa6 && module.sha256[31] == 0x69);
-	CHECK(find("aarch64", HEX64, "29656", MAGIC, &module) == 0);
-	CHECK(find("x86_64", HEX64 "0", "29656", MAGIC, &module) < 0);
-	CHECK(find("x86_64", "", "29656", MAGIC, &module) < 0);
-	CHECK(find("x86_64", HEX64, "0", MAGIC, &module) < 0);
-	CHECK(find("x86_64", HEX64, "99999999999", MAGIC, &module) < 0);
-	CHECK(find("x86_64", HEX64, "-1", MAGIC, &module) < 0);
-	CHECK(find("x86_64", HEX64, "1", "6.1.0-56-cloud-amd64x SMP", &module) < 0);
-	CHECK(find("x86_64", HEX64, "1", "6.1.0-56-cloud-amd64 nomodversions", &module) ==
-		      1 &&
-	      !module.modversions);
-	CHECK(limecat_find("{\"format\":2}", 12, "a", "b", &module, &err) < 0);
-	CHECK(limecat_find("{\"format\":1}", 12, "a", "b", &module, &err) == 0);
-	CHECK(limecat_find("[", 1, "a", "b", &module, &err) < 0);
+	if (uname(&name) < 0)
+		abort();
+	set_up();
+	snprintf(sub, sizeof(sub), "%s/kernel", dir);
+	env.kmods_dir = sub;
+	env.allow_untested = true;
+	snprintf(text, sizeof(text), entry, name.machine, HEX64, "1", MAGIC, "", "false");
+	put("kernel/catalogue.json", text);
+	sha256(text, strlen(text), digest);
+	sha256_to_hex(digest, hex);
+	snprintf(line, sizeof(line), "%s  kmods/catalogue.json\n", hex);
+	put("MANIFEST", line);
+	sha256(line, strlen(line), digest);
+	sha256_to_hex(digest, hex);
+	env.manifest_sha256 = hex;
+	CHECK(usable("lime", "a module for"));
+	env.catalogue_least = 8;
+	CHECK(refused("lime", "older than 8"));
+	env.catalogue_least = 7;
+	text[strlen(text) - 1] = '\n';
+	put("kernel/catalogue.json", text);
+	CHECK(refused("lime", "not what MANIFEST lists"));
+	put("MANIFEST", "x");
+	CHECK(refused("lime", "MANIFEST is not the one"));
+	unlinkat(dirfd, "MANIFEST", 0);
+	CHECK(refused("lime", "MANIFEST"));
+	unlinkat(dirfd, "kernel/catalogue.json", 0);
+	env.manifest_sha256 = NULL;
+	env.catalogue_least = 0;
+	tear_down();
 }
 
 static void lime_is_asked_of_the_catalogue(void)
@@ -260,13 +272,14 @@ static void lime_is_asked_of_the_catalogue(void)
 		abort();
 	set_up();
 	CHECK(refused("lime", "catalogue.json"));
-	put("catalogue.json", "{\"format\":1,\"modules\":[]}");
+	put("catalogue.json", "{\"format\":2,\"catalogue_version\":1,\"modules\":[]}");
 	CHECK(refused("lime", "has no module for"));
-	snprintf(text, sizeof(text), entry, name.machine, HEX64, "1", MAGIC, "false");
+	snprintf(text, sizeof(text), entry, name.machine, HEX64, "1", MAGIC, "", "false");
 	put("catalogue.json", text);
 	CHECK(refused("lime", "not boot-tested"));
 	env.allow_untested = true;
 	CHECK(usable("lime", "not boot-tested"));
+	CHECK(usable("lime", "by name and vermagic alone"));
 	put("modules", "ext4 1 0 - Live 0x0\nlime 16384 0 - Live 0x0 (OE)\n");
 	CHECK(refused("lime", "loaded already"));
 	put("sys/kernel/osrelease", "../../etc\n");
@@ -441,7 +454,7 @@ int main(void)
 	RUN(every_refusal_has_its_reason);
 	RUN(kernels_that_fail_whole_reads);
 	RUN(upstream_versions_are_found);
-	RUN(the_catalogue_is_not_trusted);
+	RUN(the_manifest_vouches_for_the_catalogue);
 	RUN(lime_is_asked_of_the_catalogue);
 	RUN(only_our_connection_is_ours);
 	RUN(room_and_holes_meet);

@@ -43,6 +43,12 @@ static int take(const struct json_value *entry, const char *release,
 		return err_set(err, ERR_FAILED, "the module's entry has no good size");
 	if (!vermagic || strlen(vermagic) >= sizeof(module->vermagic))
 		return err_set(err, ERR_FAILED, "the module's entry has no vermagic");
+	/* It goes into sentences that are printed. */
+	for (const char *p = vermagic; *p; p++) {
+		if (*p < 0x20 || *p > 0x7e)
+			return err_set(err, ERR_FAILED,
+				       "the module's vermagic is not printable");
+	}
 	if (strncmp(vermagic, release, len) != 0 || vermagic[len] != ' ')
 		return err_set(err, ERR_FAILED, "the module's vermagic is not %s's",
 			       release);
