@@ -168,8 +168,12 @@ int lock_kernels(const struct lock *lock, struct kernel **kernels, size_t *count
 	for (size_t i = 0; i < lock->count; i++) {
 		const struct lock_package *p = &lock->packages[i];
 
-		if (p->role == LOCK_IMAGE)
+		/* Sorted by role: the image comes last. */
+		if (p->role == LOCK_IMAGE) {
+			if (k && same_kernel(k->packages[0], p) == 0)
+				k->image = p;
 			continue;
+		}
 		if (!k || same_kernel(k->packages[0], p) != 0) {
 			k = &all[n++];
 			*k = (struct kernel){ p->arch, p->release, .locked = true };

@@ -40,7 +40,8 @@ struct kernel {
 	const char *release;
 	const struct lock_package *packages[MODULE_PACKAGES_MAX]; /* no images */
 	size_t package_count;
-	bool locked; /* none of them is a successor */
+	bool locked;			  /* none of them is a successor */
+	const struct lock_package *image; /* the kernel itself; NULL when not listed */
 };
 
 /* Reads and checks a lock file; lock_free() afterwards, also on failure. */

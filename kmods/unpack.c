@@ -17,6 +17,7 @@
 struct unpacking {
 	struct archive *tar;
 	int dirfd;
+	unpack_want *want; /* NULL: everything */
 	uint64_t bytes;
 	unsigned entries;
 	/* The directory of the last entry: most have it in common with the next one. */
@@ -157,13 +158,15 @@ static int unpack_entry(struct unpacking *up, struct archive_entry *entry,
 	if (archive_entry_perm(entry) & (S_ISUID | S_ISGID | S_ISVTX))
 		return err_set(err, ERR_FAILED, "it is setuid, setgid or sticky");
 	if (!hardlink && type == AE_IFDIR)
-		return tree_mkdir(up->dirfd, path, err);
+		return up->want ? 0 : tree_mkdir(up->dirfd, path, err);
 	if (!hardlink && type != AE_IFREG && type != AE_IFLNK)
 		return err_set(err, ERR_FAILED,
 			       "neither a file, a directory nor a link (type %o)",
 			       (unsigned)type);
 	if (path[0] == '\0')
 		return err_set(err, ERR_FAILED, "it would replace the directory itself");
+	if (up->want && !up->want(path, (uint64_t)archive_entry_size(entry)))
+		return 0;
 	dir = open_parent(up, path, name, err);
 	if (dir < 0)
 		return -1;
@@ -233,9 +236,9 @@ static la_ssize_t read_member(struct archive *tar, void *arg, const void **buf)
 
 /* Unpacks a tar archive from memory, or from the current member of outer when set. */
 static int unpack_tar(struct archive *outer, const void *data, size_t len, int dirfd,
-		      struct err *err)
+		      unpack_want *want, struct err *err)
 {
-	struct unpacking up = { .dirfd = dirfd, .parentfd = -1 };
+	struct unpacking up = { .dirfd = dirfd, .want = want, .parentfd = -1 };
 	struct member member = { .outer = outer };
 	int rc = -1;
 
@@ -253,7 +256,8 @@ static int unpack_tar(struct archive *outer, const void *data, size_t len, int d
 }
 
 /* deb(5): the first member is debian-binary and says 2.x; data.tar stands there once. */
-static int unpack_members(struct archive *deb, int dirfd, struct err *err)
+static int unpack_members(struct archive *deb, int dirfd, unpack_want *want,
+			  struct err *err)
 {
 	struct archive_entry *entry;
 	unsigned members = 0, data = 0;
@@ -275,7 +279,7 @@ static int unpack_members(struct archive *deb, int dirfd, struct err *err)
 			continue;
 		if (data++ > 0)
 			return err_set(err, ERR_FAILED, "it has data.tar twice");
-		if (unpack_tar(deb, NULL, 0, dirfd, err) < 0)
+		if (unpack_tar(deb, NULL, 0, dirfd, want, err) < 0)
 			return -1;
 	}
 	if (rc != ARCHIVE_EOF)
@@ -285,7 +289,8 @@ static int unpack_members(struct archive *deb, int dirfd, struct err *err)
 	return 0;
 }
 
-static int unpack_deb(const void *data, size_t len, int dirfd, struct err *err)
+static int unpack_deb(const void *data, size_t len, int dirfd, unpack_want *want,
+		      struct err *err)
 {
 	struct archive *deb = archive_read_new();
 	int rc = -1;
@@ -295,21 +300,27 @@ static int unpack_deb(const void *data, size_t len, int dirfd, struct err *err)
 	else if (archive_read_open_memory(deb, data, len) != ARCHIVE_OK)
 		archive_failed(deb, err);
 	else
-		rc = unpack_members(deb, dirfd, err);
+		rc = unpack_members(deb, dirfd, want, err);
 	archive_read_free(deb);
+	return rc;
+}
+
+int unpack_select(const void *data, size_t len_bytes, const char *package, int dirfd,
+		  unpack_want *want, struct err *err)
+{
+	int rc;
+
+	if (len_bytes >= 8 && memcmp(data, "!<arch>\n", 8) == 0)
+		rc = unpack_deb(data, len_bytes, dirfd, want, err);
+	else
+		rc = unpack_tar(NULL, data, len_bytes, dirfd, want, err);
+	if (rc < 0)
+		err_prefix(err, SHOWN, package);
 	return rc;
 }
 
 int unpack_package(const void *data, size_t len_bytes, const char *package, int dirfd,
 		   struct err *err)
 {
-	int rc;
-
-	if (len_bytes >= 8 && memcmp(data, "!<arch>\n", 8) == 0)
-		rc = unpack_deb(data, len_bytes, dirfd, err);
-	else
-		rc = unpack_tar(NULL, data, len_bytes, dirfd, err);
-	if (rc < 0)
-		err_prefix(err, SHOWN, package);
-	return rc;
+	return unpack_select(data, len_bytes, package, dirfd, NULL, err);
 }

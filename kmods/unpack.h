@@ -6,7 +6,9 @@
 #ifndef FVOL_KMODS_UNPACK_H
 #define FVOL_KMODS_UNPACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "toolkit/lib/err.h"
 
@@ -22,5 +24,16 @@
  */
 int unpack_package(const void *data, size_t len_bytes, const char *package, int dirfd,
 		   struct err *err);
+
+/* Is a regular file or link of this name (without "./") and size to be unpacked? */
+typedef bool unpack_want(const char *path, uint64_t size_bytes);
+
+/*
+ * The same for the files and links that want() asks for, with only the directories that
+ * lead to them. Everything else is checked as before, counted, and not written; the sizes
+ * of what is left out are not bounded. want NULL takes all.
+ */
+int unpack_select(const void *data, size_t len_bytes, const char *package, int dirfd,
+		  unpack_want *want, struct err *err);
 
 #endif
