@@ -1,7 +1,6 @@
 /* kmods: LiME modules from kernel packages, on the build machine. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,8 @@
 #include "kmods/file.h"
 #include "kmods/kernel.h"
 #include "kmods/lock.h"
+#include "kmods/obtain.h"
+#include "kmods/options.h"
 #include "kmods/spawn.h"
 #include "kmods/tree.h"
 #include "kmods/unpack.h"
@@ -20,7 +21,6 @@
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/io.h"
 
-#define PROGRAM "kmods"
 #define JOBS_MAX 256
 
 static const char usage[] =
@@ -51,63 +51,21 @@ static const char usage[] =
 	"Exit: 0 done; 1 a package is not the expected one; 2 usage; 4 refused by the\n"
 	"system; 5 failed.\n";
 
-/* A string option that may be given once. */
-struct text_option {
-	const char *name;
-	const char **value;
-};
-
-/* what may be empty. */
-static int bad_usage(const char *why, const char *what)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "%s%s", why, what);
-	return cli_usage(PROGRAM, text);
-}
-
-/*
- * Reads options that all take a text. Returns the index of the first operand, or -1
- * after telling what is wrong.
- */
-static int read_options(int argc, char **argv, const struct text_option *options)
-{
-	struct option list[16] = { { NULL, 0, NULL, 0 } };
-	int index, c;
-
-	for (index = 0; options[index].name; index++)
-		list[index] = (struct option){ options[index].name, required_argument,
-					       NULL, 0 };
-	optind = 1;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:", list, &index)) != -1) {
-		if (c != 0) {
-			bad_usage(c == ':' ? "an argument is missing: "
-					   : "no such option: ",
-				  argv[optind - 1]);
-			return -1;
-		}
-		if (cli_set_once(PROGRAM, options[index].value, options[index].name) != 0)
-			return -1;
-	}
-	return optind;
-}
-
 static int command_build(int argc, char **argv, struct err *err)
 {
 	struct build_options o = { 0 };
 	const char *jobs = NULL, *version = NULL;
-	const struct text_option options[] = {
-		{ "lock", &o.lock },
-		{ "packages", &o.packages },
-		{ "lime", &o.lime },
-		{ "lime-version", &o.lime_version },
-		{ "scratch", &o.scratch },
-		{ "out", &o.out },
-		{ "jobs", &jobs },
-		{ "tools", &o.tools },
-		{ "catalogue-version", &version },
-		{ NULL, NULL },
+	const struct kmods_option options[] = {
+		{ "lock", &o.lock, NULL },
+		{ "packages", &o.packages, NULL },
+		{ "lime", &o.lime, NULL },
+		{ "lime-version", &o.lime_version, NULL },
+		{ "scratch", &o.scratch, NULL },
+		{ "out", &o.out, NULL },
+		{ "jobs", &jobs, NULL },
+		{ "tools", &o.tools, NULL },
+		{ "catalogue-version", &version, NULL },
+		{ NULL, NULL, NULL },
 	};
 	int first = read_options(argc, argv, options);
 	unsigned long n = 1;
@@ -162,11 +120,11 @@ static int unpack_one(int dirfd, const char *path, const struct lock *lock,
 static int command_unpack(int argc, char **argv, struct err *err)
 {
 	const char *into = NULL, *lock_path = NULL, *sha256 = NULL;
-	const struct text_option options[] = {
-		{ "into", &into },
-		{ "lock", &lock_path },
-		{ "sha256", &sha256 },
-		{ NULL, NULL },
+	const struct kmods_option options[] = {
+		{ "into", &into, NULL },
+		{ "lock", &lock_path, NULL },
+		{ "sha256", &sha256, NULL },
+		{ NULL, NULL, NULL },
 	};
 	int first = read_options(argc, argv, options), fd = -1, rc = -1;
 	struct lock lock = { 0 };
@@ -200,7 +158,7 @@ out:
 
 static int command_show(int argc, char **argv, struct err *err)
 {
-	const struct text_option options[] = { { NULL, NULL } };
+	const struct kmods_option options[] = { { NULL, NULL, NULL } };
 	int first = read_options(argc, argv, options), rc;
 	struct catalogue cat = { 0 };
 
@@ -239,13 +197,14 @@ static int print(const char *text)
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
+	int code;
 
 	/* What is written must not depend on who builds. */
 	umask(022);
 	if (argc < 2)
 		return bad_usage("no command is given", "");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return print(usage);
+		return fputs(usage, stdout) < 0 ? ERR_FAILED : print(obtain_usage);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return print(PROGRAM " (fvol) " FVOL_VERSION "\n");
 	if (strcmp(argv[1], "build") == 0)
@@ -254,5 +213,6 @@ int main(int argc, char **argv)
 		return command_unpack(argc - 1, argv + 1, &err);
 	if (strcmp(argv[1], "show") == 0)
 		return command_show(argc - 1, argv + 1, &err);
-	return bad_usage("no such command: ", argv[1]);
+	code = obtain_command(argc - 1, argv + 1);
+	return code < 0 ? bad_usage("no such command: ", argv[1]) : code;
 }

@@ -13,6 +13,8 @@
 
 #include "toolkit/lib/io.h"
 
+#define KEEP_MAX 8
+
 static int find_program(const char *path, const char *name, char file[PATH_MAX],
 			struct err *err)
 {
@@ -29,11 +31,29 @@ static int find_program(const char *path, const char *name, char file[PATH_MAX],
 	return err_set(err, ERR_FAILED, "%s is not installed on this machine", name);
 }
 
-static int start(const char *path, char *const argv[], int out_fd, pid_t *pid,
-		 struct err *err)
+extern char **environ;
+
+/* Entries of the caller's environment whose names are in keep, behind our own. */
+static void keep_entries(char *env[], size_t have, size_t max, const char *const *keep)
+{
+	for (; keep && *keep; keep++) {
+		size_t len = strlen(*keep);
+
+		for (char **e = environ; *e; e++) {
+			if (have < max && strncmp(*e, *keep, len) == 0 &&
+			    (*e)[len] == '=')
+				env[have++] = *e;
+		}
+	}
+	env[have] = NULL;
+}
+
+static int start_with(const char *path, char *const argv[], const char *const *keep,
+		      int out_fd, pid_t *pid, struct err *err)
 {
 	char file[PATH_MAX], path_env[PATH_MAX + 8];
-	char *const env[] = { path_env, "LC_ALL=C", "TZ=UTC", "HOME=/nonexistent", NULL };
+	char *env[4 + KEEP_MAX + 1] = { path_env, "LC_ALL=C", "TZ=UTC",
+					"HOME=/nonexistent" };
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -44,6 +64,7 @@ static int start(const char *path, char *const argv[], int out_fd, pid_t *pid,
 	n = snprintf(path_env, sizeof(path_env), "PATH=%s", path);
 	if (n < 0 || (size_t)n >= sizeof(path_env))
 		return err_set(err, ERR_FAILED, "the search path is too long");
+	keep_entries(env, 4, 4 + KEEP_MAX, keep);
 	sigemptyset(&none);
 	rc = posix_spawn_file_actions_init(&fa);
 	if (rc != 0)
@@ -64,6 +85,12 @@ static int start(const char *path, char *const argv[], int out_fd, pid_t *pid,
 	posix_spawn_file_actions_destroy(&fa);
 	posix_spawnattr_destroy(&attr);
 	return rc == 0 ? 0 : err_sys(err, rc, "starting %s", argv[0]);
+}
+
+static int start(const char *path, char *const argv[], int out_fd, pid_t *pid,
+		 struct err *err)
+{
+	return start_with(path, argv, NULL, out_fd, pid, err);
 }
 
 static int wait_for(const char *name, pid_t pid, struct err *err)
@@ -134,4 +161,23 @@ int spawn_line(const char *path, char *const argv[], char *line, size_t size,
 	if (rc == 0 && line[0] == '\0')
 		return err_set(err, ERR_FAILED, "%s printed nothing", argv[0]);
 	return rc;
+}
+
+int spawn_status(const char *path, char *const argv[], const char *const *keep,
+		 int out_fd, int *code, struct err *err)
+{
+	int status;
+	pid_t pid;
+
+	if (start_with(path, argv, keep, out_fd, &pid, err) < 0)
+		return -1;
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return err_sys(err, errno, "waiting for %s", argv[0]);
+	}
+	if (!WIFEXITED(status))
+		return err_set(err, ERR_FAILED, "%s was killed by signal %d", argv[0],
+			       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	*code = WEXITSTATUS(status);
+	return 0;
 }

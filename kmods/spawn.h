@@ -23,4 +23,12 @@ int spawn_run(const char *path, char *const argv[], int log_fd, struct err *err)
 int spawn_line(const char *path, char *const argv[], char *line, size_t size,
 	       struct err *err);
 
+/*
+ * Runs it as spawn_run() does, with the entries of the caller's environment that keep (a
+ * list ended by NULL, or NULL; eight at most) names. Returns 0 with its exit code, or -1
+ * when it is not there or dies of a signal.
+ */
+int spawn_status(const char *path, char *const argv[], const char *const *keep,
+		 int out_fd, int *code, struct err *err);
+
 #endif

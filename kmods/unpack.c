@@ -4,18 +4,24 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kmods/rpm.h"
 #include "kmods/tree.h"
 #include "toolkit/lib/io.h"
 
 /* Of a name in an error: the reason behind it must still fit. */
 #define SHOWN "%.160s"
+#define CONTROL_ENTRIES_MAX 64
+#define CONTROL_BYTES_MAX (256u * 1024)
 
 struct unpacking {
 	struct archive *tar;
+	bool cpio;
 	int dirfd;
 	unpack_want *want; /* NULL: everything */
 	uint64_t bytes;
@@ -57,27 +63,17 @@ static int write_data(struct unpacking *up, int fd, uint64_t size, struct err *e
 	return 0;
 }
 
-static int write_file(struct unpacking *up, struct archive_entry *entry, int dir,
-		      const char *name, struct err *err)
+/* Writes the entry's data into fd, which it closes. */
+static int fill_file(struct unpacking *up, struct archive_entry *entry, int fd,
+		     struct err *err)
 {
 	mode_t mode = archive_entry_perm(entry) & 0111 ? 0755 : 0644;
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
 				     { .tv_sec = archive_entry_mtime(entry) } };
-	la_int64_t size = archive_entry_size(entry);
-	int rc = -1, fd;
+	uint64_t size = (uint64_t)archive_entry_size(entry);
+	int rc = -1;
 
-	if (!archive_entry_size_is_set(entry) || size < 0)
-		return err_set(err, ERR_FAILED, "it has no size");
-	if ((uint64_t)size > UNPACK_BYTES_MAX - up->bytes)
-		return err_set(err, ERR_FAILED,
-			       "the package unpacks to more than %llu MiB",
-			       UNPACK_BYTES_MAX >> 20);
-	up->bytes += (uint64_t)size;
-	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	if (fd < 0)
-		return err_sys(err, errno, "making the file");
-	if (write_data(up, fd, (uint64_t)size, err) < 0)
+	if (write_data(up, fd, size, err) < 0)
 		goto out;
 	/* A sparse end has no block, and the modes must not depend on the umask. */
 	if (ftruncate(fd, (off_t)size) < 0 || fchmod(fd, mode) < 0 ||
@@ -90,6 +86,51 @@ out:
 	if (close(fd) < 0 && rc == 0)
 		rc = err_sys(err, errno, "closing");
 	return rc;
+}
+
+static int count_size(struct unpacking *up, struct archive_entry *entry, struct err *err)
+{
+	la_int64_t size = archive_entry_size(entry);
+
+	if (!archive_entry_size_is_set(entry) || size < 0)
+		return err_set(err, ERR_FAILED, "it has no size");
+	if ((uint64_t)size > UNPACK_BYTES_MAX - up->bytes)
+		return err_set(err, ERR_FAILED,
+			       "the package unpacks to more than %llu MiB",
+			       UNPACK_BYTES_MAX >> 20);
+	up->bytes += (uint64_t)size;
+	return 0;
+}
+
+static int write_file(struct unpacking *up, struct archive_entry *entry, int dir,
+		      const char *name, struct err *err)
+{
+	int fd;
+
+	if (count_size(up, entry, err) < 0)
+		return -1;
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return err_sys(err, errno, "making the file");
+	return fill_file(up, entry, fd, err);
+}
+
+/* Of the names of one file in cpio the last one has the data, for all of them. */
+static int fill_link(struct unpacking *up, struct archive_entry *entry, int dir,
+		     const char *name, struct err *err)
+{
+	int fd;
+
+	if (!up->cpio || !archive_entry_size_is_set(entry) ||
+	    archive_entry_size(entry) == 0)
+		return 0;
+	if (count_size(up, entry, err) < 0)
+		return -1;
+	fd = openat(dir, name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "writing the linked file");
+	return fill_file(up, entry, fd, err);
 }
 
 static int make_hard_link(struct unpacking *up, const char *raw, int dir,
@@ -171,7 +212,9 @@ static int unpack_entry(struct unpacking *up, struct archive_entry *entry,
 	if (dir < 0)
 		return -1;
 	if (hardlink)
-		return make_hard_link(up, hardlink, dir, name, err);
+		return make_hard_link(up, hardlink, dir, name, err) < 0
+			       ? -1
+			       : fill_link(up, entry, dir, name, err);
 	if (type == AE_IFLNK)
 		return make_symlink(archive_entry_symlink(entry), dir, name, err);
 	return write_file(up, entry, dir, name, err);
@@ -203,7 +246,7 @@ static int unpack_entries(struct unpacking *up, struct err *err)
 	return 0;
 }
 
-static struct archive *new_tar_reader(struct err *err)
+static struct archive *new_reader(bool cpio, struct err *err)
 {
 	struct archive *a = archive_read_new();
 
@@ -211,11 +254,71 @@ static struct archive *new_tar_reader(struct err *err)
 	if (a && archive_read_support_filter_xz(a) == ARCHIVE_OK &&
 	    archive_read_support_filter_zstd(a) == ARCHIVE_OK &&
 	    archive_read_support_filter_gzip(a) == ARCHIVE_OK &&
-	    archive_read_support_format_tar(a) == ARCHIVE_OK)
+	    (cpio ? archive_read_support_filter_lzma(a) == ARCHIVE_OK &&
+			     archive_read_support_format_cpio(a) == ARCHIVE_OK
+		  : archive_read_support_format_tar(a) == ARCHIVE_OK))
 		return a;
-	err_set(err, ERR_FAILED, "the archive library has no tar, xz, zstd or gzip");
+	err_set(err, ERR_FAILED,
+		"the archive library has no tar, cpio, xz, zstd or gzip");
 	archive_read_free(a);
 	return NULL;
+}
+
+/* Compression alone: what it holds is one entry of the raw format. */
+static struct archive *new_raw_reader(struct err *err)
+{
+	struct archive *a = archive_read_new();
+
+	if (a && archive_read_support_filter_xz(a) == ARCHIVE_OK &&
+	    archive_read_support_filter_zstd(a) == ARCHIVE_OK &&
+	    archive_read_support_filter_gzip(a) == ARCHIVE_OK &&
+	    archive_read_support_format_raw(a) == ARCHIVE_OK &&
+	    archive_read_support_format_empty(a) == ARCHIVE_OK)
+		return a;
+	err_set(err, ERR_FAILED, "the archive library has no xz, zstd or gzip");
+	archive_read_free(a);
+	return NULL;
+}
+
+static int pass_on(struct archive *raw, uint64_t max, unpack_bytes *bytes, void *arg,
+		   struct err *err)
+{
+	struct archive_entry *entry;
+	uint64_t done = 0;
+	const void *block;
+	la_int64_t off;
+	size_t len;
+	int rc = archive_read_next_header(raw, &entry);
+
+	if (rc == ARCHIVE_EOF)
+		return 0;
+	if (rc != ARCHIVE_OK)
+		return archive_failed(raw, err);
+	while ((rc = archive_read_data_block(raw, &block, &len, &off)) == ARCHIVE_OK) {
+		if (len > max - done)
+			return err_set(err, ERR_FAILED, "unpacks to more than %llu bytes",
+				       (unsigned long long)max);
+		done += len;
+		if (bytes(arg, block, len, err) < 0)
+			return -1;
+	}
+	return rc == ARCHIVE_EOF ? 0 : archive_failed(raw, err);
+}
+
+int unpack_stream(const void *data, size_t len_bytes, uint64_t max_bytes,
+		  unpack_bytes *bytes, void *arg, struct err *err)
+{
+	struct archive *raw = new_raw_reader(err);
+	int rc = -1;
+
+	if (!raw)
+		return -1;
+	if (archive_read_open_memory(raw, data, len_bytes) != ARCHIVE_OK)
+		archive_failed(raw, err);
+	else
+		rc = pass_on(raw, max_bytes, bytes, arg, err);
+	archive_read_free(raw);
+	return rc;
 }
 
 static la_ssize_t read_member(struct archive *tar, void *arg, const void **buf)
@@ -234,15 +337,20 @@ static la_ssize_t read_member(struct archive *tar, void *arg, const void **buf)
 	return n;
 }
 
-/* Unpacks a tar archive from memory, or from the current member of outer when set. */
-static int unpack_tar(struct archive *outer, const void *data, size_t len, int dirfd,
-		      unpack_want *want, struct err *err)
+/*
+ * Unpacks an archive from memory, or from the current member of outer when set: tar, or
+ * cpio, which an rpm's payload is.
+ */
+static int unpack_archive(struct archive *outer, const void *data, size_t len, bool cpio,
+			  int dirfd, unpack_want *want, struct err *err)
 {
-	struct unpacking up = { .dirfd = dirfd, .want = want, .parentfd = -1 };
+	struct unpacking up = {
+		.cpio = cpio, .dirfd = dirfd, .want = want, .parentfd = -1
+	};
 	struct member member = { .outer = outer };
 	int rc = -1;
 
-	up.tar = new_tar_reader(err);
+	up.tar = new_reader(cpio, err);
 	if (!up.tar)
 		return -1;
 	if ((outer ? archive_read_open(up.tar, &member, NULL, read_member, NULL)
@@ -279,7 +387,7 @@ static int unpack_members(struct archive *deb, int dirfd, unpack_want *want,
 			continue;
 		if (data++ > 0)
 			return err_set(err, ERR_FAILED, "it has data.tar twice");
-		if (unpack_tar(deb, NULL, 0, dirfd, want, err) < 0)
+		if (unpack_archive(deb, NULL, 0, false, dirfd, want, err) < 0)
 			return -1;
 	}
 	if (rc != ARCHIVE_EOF)
@@ -305,6 +413,21 @@ static int unpack_deb(const void *data, size_t len, int dirfd, unpack_want *want
 	return rc;
 }
 
+/*
+ * Our own reader of the header finds the payload, so that what the archive library sees
+ * is compressed cpio and nothing else.
+ */
+static int unpack_rpm(const void *data, size_t len, int dirfd, unpack_want *want,
+		      struct err *err)
+{
+	size_t payload;
+
+	if (rpm_payload(data, len, &payload, err) < 0)
+		return -1;
+	return unpack_archive(NULL, (const char *)data + payload, len - payload, true,
+			      dirfd, want, err);
+}
+
 int unpack_select(const void *data, size_t len_bytes, const char *package, int dirfd,
 		  unpack_want *want, struct err *err)
 {
@@ -312,8 +435,10 @@ int unpack_select(const void *data, size_t len_bytes, const char *package, int d
 
 	if (len_bytes >= 8 && memcmp(data, "!<arch>\n", 8) == 0)
 		rc = unpack_deb(data, len_bytes, dirfd, want, err);
+	else if (rpm_is(data, len_bytes))
+		rc = unpack_rpm(data, len_bytes, dirfd, want, err);
 	else
-		rc = unpack_tar(NULL, data, len_bytes, dirfd, want, err);
+		rc = unpack_archive(NULL, data, len_bytes, false, dirfd, want, err);
 	if (rc < 0)
 		err_prefix(err, SHOWN, package);
 	return rc;
@@ -323,4 +448,80 @@ int unpack_package(const void *data, size_t len_bytes, const char *package, int 
 		   struct err *err)
 {
 	return unpack_select(data, len_bytes, package, dirfd, NULL, err);
+}
+
+/* Reads the entry "control" of a control.tar, which is the current member of outer. */
+static int find_control(struct archive *outer, char **text, size_t *text_len,
+			struct err *err)
+{
+	struct member member = { .outer = outer };
+	struct archive *tar = new_reader(false, err);
+	struct archive_entry *entry;
+	int rc = -1;
+
+	if (!tar)
+		return -1;
+	if (archive_read_open(tar, &member, NULL, read_member, NULL) != ARCHIVE_OK) {
+		archive_failed(tar, err);
+		goto out;
+	}
+	err_set(err, ERR_FAILED, "it has no control file");
+	for (unsigned i = 0; i < CONTROL_ENTRIES_MAX &&
+			     archive_read_next_header(tar, &entry) == ARCHIVE_OK;
+	     i++) {
+		const char *name = archive_entry_pathname(entry);
+		la_ssize_t n;
+
+		if (!name || strcmp(name[0] == '.' && name[1] == '/' ? name + 2 : name,
+				    "control") != 0)
+			continue;
+		*text = malloc(CONTROL_BYTES_MAX);
+		if (!*text) {
+			err_sys(err, errno, "reading its control file");
+			break;
+		}
+		n = archive_read_data(tar, *text, CONTROL_BYTES_MAX - 1);
+		if (n < 0) {
+			archive_failed(tar, err);
+			break;
+		}
+		(*text)[n] = '\0';
+		*text_len = (size_t)n;
+		rc = 0;
+		break;
+	}
+out:
+	archive_read_free(tar);
+	return rc;
+}
+
+int unpack_control(const void *data, size_t len_bytes, char **text, size_t *text_len,
+		   struct err *err)
+{
+	struct archive *deb = archive_read_new();
+	struct archive_entry *entry;
+	int rc = -1;
+
+	*text = NULL;
+	if (!deb || archive_read_support_format_ar(deb) != ARCHIVE_OK ||
+	    archive_read_open_memory(deb, data, len_bytes) != ARCHIVE_OK) {
+		err_set(err, ERR_FAILED, "it is not a Debian package");
+		goto out;
+	}
+	err_set(err, ERR_FAILED, "it has no control.tar");
+	while (archive_read_next_header(deb, &entry) == ARCHIVE_OK) {
+		const char *name = archive_entry_pathname(entry);
+
+		if (name && strncmp(name, "control.tar", 11) == 0) {
+			rc = find_control(deb, text, text_len, err);
+			break;
+		}
+	}
+out:
+	archive_read_free(deb);
+	if (rc < 0) {
+		free(*text);
+		*text = NULL;
+	}
+	return rc;
 }

@@ -1,6 +1,6 @@
 /*
- * Unpacks a Debian package (or a plain tar archive) into a directory, trusting none of
- * its names: nothing is written outside that directory, whatever the package says. The
+ * Unpacks a Debian package, an rpm or a plain tar archive into a directory, trusting none
+ * of its names: nothing is written outside that directory, whatever the package says. The
  * archive library is included by unpack.c alone.
  */
 #ifndef FVOL_KMODS_UNPACK_H
@@ -35,5 +35,24 @@ typedef bool unpack_want(const char *path, uint64_t size_bytes);
  */
 int unpack_select(const void *data, size_t len_bytes, const char *package, int dirfd,
 		  unpack_want *want, struct err *err);
+
+/*
+ * Called with the next bytes of an unpacked stream. Returns 0 to go on, -1 with err.
+ */
+typedef int unpack_bytes(void *arg, const void *data, size_t len_bytes, struct err *err);
+
+/*
+ * Uncompresses gzip, xz or zstd, or passes on what is none of these, up to max_bytes
+ * (more is ERR_FAILED, so that a small file cannot become a large one). Returns 0 or -1.
+ */
+int unpack_stream(const void *data, size_t len_bytes, uint64_t max_bytes,
+		  unpack_bytes *bytes, void *arg, struct err *err);
+
+/*
+ * Reads the file "control" out of a Debian package into memory that the caller frees, a
+ * NUL behind it. Returns 0, or -1 with *text NULL.
+ */
+int unpack_control(const void *data, size_t len_bytes, char **text, size_t *text_len,
+		   struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 # LiME modules for the kernels of kmods/kernels.lock, built on this machine.
 
 SRC_kmods := $(wildcard kmods/*.c)
-LIBS_kmods := archive zstd lzma elf eu z yyjson mbedcrypto
+LIBS_kmods = archive zstd lzma elf eu z yyjson expat $(HTTP_LIBS)
 KMODS := build/release/x86_64/bin/kmods
 USED_LOCK := build/kernels/used.lock
 

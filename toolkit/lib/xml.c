@@ -2,12 +2,14 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <expat.h>
 
-struct reading {
+struct xml_stream {
 	XML_Parser parser;
+	xml_start *start; /* NULL: texts are not cut */
 	xml_element *element;
 	void *arg;
 	struct err *err;
@@ -19,7 +21,7 @@ struct reading {
 	char text[XML_DEPTH_MAX + 1][XML_TEXT_SIZE];
 };
 
-static void stop(struct reading *reading, const char *why)
+static void stop(struct xml_stream *reading, const char *why)
 {
 	if (why)
 		err_set(reading->err, ERR_FAILED, "XML at line %lu: %s",
@@ -30,10 +32,9 @@ static void stop(struct reading *reading, const char *why)
 
 static void XMLCALL on_start(void *data, const char *name, const char **attributes)
 {
-	struct reading *reading = data;
+	struct xml_stream *reading = data;
 	size_t at = reading->path_len[reading->depth], len = strlen(name);
 
-	(void)attributes;
 	if (reading->failed)
 		return;
 	if (reading->depth == XML_DEPTH_MAX) {
@@ -50,15 +51,21 @@ static void XMLCALL on_start(void *data, const char *name, const char **attribut
 	reading->depth++;
 	reading->path_len[reading->depth] = at + len;
 	reading->text_len[reading->depth] = 0;
+	if (reading->start &&
+	    reading->start(reading->arg, reading->path, (const char *const *)attributes,
+			   reading->err) < 0)
+		stop(reading, NULL);
 }
 
 static void XMLCALL on_text(void *data, const char *text, int len)
 {
-	struct reading *reading = data;
+	struct xml_stream *reading = data;
 	size_t *have = &reading->text_len[reading->depth];
 
 	if (reading->failed)
 		return;
+	if (*have + (size_t)len >= XML_TEXT_SIZE && reading->start)
+		len = (int)(XML_TEXT_SIZE - 1 - *have);
 	if (*have + (size_t)len >= XML_TEXT_SIZE) {
 		stop(reading, "a text is too long");
 		return;
@@ -69,7 +76,7 @@ static void XMLCALL on_text(void *data, const char *text, int len)
 
 static void XMLCALL on_end(void *data, const char *name)
 {
-	struct reading *reading = data;
+	struct xml_stream *reading = data;
 	char *text = reading->text[reading->depth];
 
 	(void)name;
@@ -94,25 +101,83 @@ static void XMLCALL on_doctype(void *data, const char *name, const char *system,
 	stop(data, "has a document type");
 }
 
+static bool open_parser(struct xml_stream *reading)
+{
+	reading->parser = XML_ParserCreate(NULL);
+	if (!reading->parser)
+		return false;
+	XML_SetUserData(reading->parser, reading);
+	XML_SetElementHandler(reading->parser, on_start, on_end);
+	XML_SetCharacterDataHandler(reading->parser, on_text);
+	XML_SetStartDoctypeDeclHandler(reading->parser, on_doctype);
+	return true;
+}
+
+static int parse(struct xml_stream *reading, const char *data, size_t len, bool last)
+{
+	if (len > INT_MAX) {
+		stop(reading, "too large");
+		return -1;
+	}
+	if (XML_Parse(reading->parser, data, (int)len, last) == XML_STATUS_OK)
+		return 0;
+	if (!reading->failed)
+		stop(reading, XML_ErrorString(XML_GetErrorCode(reading->parser)));
+	return -1;
+}
+
 int xml_read(const char *data, size_t len_bytes, xml_element *element, void *arg,
 	     struct err *err)
 {
-	struct reading reading = { .element = element, .arg = arg, .err = err };
-	int rc = -1;
+	struct xml_stream reading = { .element = element, .arg = arg, .err = err };
+	int rc;
 
-	if (len_bytes > INT_MAX)
-		return err_set(err, ERR_FAILED, "XML: too large");
-	reading.parser = XML_ParserCreate(NULL);
-	if (!reading.parser)
+	if (!open_parser(&reading))
 		return err_set(err, ERR_FAILED, "XML: out of memory");
-	XML_SetUserData(reading.parser, &reading);
-	XML_SetElementHandler(reading.parser, on_start, on_end);
-	XML_SetCharacterDataHandler(reading.parser, on_text);
-	XML_SetStartDoctypeDeclHandler(reading.parser, on_doctype);
-	if (XML_Parse(reading.parser, data, (int)len_bytes, XML_TRUE) == XML_STATUS_OK)
-		rc = 0;
-	else if (!reading.failed)
-		stop(&reading, XML_ErrorString(XML_GetErrorCode(reading.parser)));
+	rc = parse(&reading, data, len_bytes, true);
 	XML_ParserFree(reading.parser);
 	return rc;
+}
+
+struct xml_stream *xml_stream_new(xml_start *start, xml_element *element, void *arg,
+				  struct err *err)
+{
+	struct xml_stream *stream = calloc(1, sizeof(*stream));
+
+	if (stream) {
+		stream->start = start;
+		stream->element = element;
+		stream->arg = arg;
+		if (open_parser(stream))
+			return stream;
+	}
+	free(stream);
+	err_set(err, ERR_FAILED, "XML: out of memory");
+	return NULL;
+}
+
+void xml_stream_free(struct xml_stream *stream)
+{
+	if (!stream)
+		return;
+	XML_ParserFree(stream->parser);
+	free(stream);
+}
+
+int xml_stream_feed(struct xml_stream *stream, const void *data, size_t len_bytes,
+		    bool last, struct err *err)
+{
+	stream->err = err;
+	if (stream->failed)
+		return err_set(err, ERR_FAILED, "XML: it failed before");
+	return parse(stream, data, len_bytes, last);
+}
+
+const char *xml_attribute(const char *const *attributes, const char *name)
+{
+	for (; *attributes; attributes += 2) {
+		if (strcmp(attributes[0], name) == 0)
+			return attributes[1];
+	}
+	return NULL;
 }

@@ -6,6 +6,7 @@
 #ifndef FVOL_XML_H
 #define FVOL_XML_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "toolkit/lib/err.h"
@@ -28,5 +29,29 @@ typedef int xml_element(void *arg, const char *path, const char *text, struct er
  */
 int xml_read(const char *data, size_t len_bytes, xml_element *element, void *arg,
 	     struct err *err);
+
+/*
+ * For documents that come in pieces and are too large to be kept. Called at the begin of
+ * each element with its attributes: name, value, name, value, NULL. Returns as above.
+ */
+typedef int xml_start(void *arg, const char *path, const char *const *attributes,
+		      struct err *err);
+
+struct xml_stream;
+
+/*
+ * Bounds are those above, but for texts: what is longer is cut, since descriptions are in
+ * such documents. Returns NULL with err for want of memory; xml_stream_free() afterwards.
+ */
+struct xml_stream *xml_stream_new(xml_start *start, xml_element *element, void *arg,
+				  struct err *err);
+void xml_stream_free(struct xml_stream *stream);
+
+/* Takes the next bytes; last ends the document. After -1 it takes nothing more. */
+int xml_stream_feed(struct xml_stream *stream, const void *data, size_t len_bytes,
+		    bool last, struct err *err);
+
+/* The value of an attribute, or NULL. */
+const char *xml_attribute(const char *const *attributes, const char *name);
 
 #endif
