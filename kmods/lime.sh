@@ -14,8 +14,12 @@ list=${FVOL_LIME_LIST:-$here/lime.list}
 out=${FVOL_LIME_OUT:-$root/build/lime}
 dl=${FVOL_DL:-$root/build/dl}
 kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
-# shellcheck source=/dev/null
-. "$here/apt.sh"
+
+# Arguments: a sentence. Tells it on stderr.
+say() {
+	echo "kmods: $*" >&2
+}
+
 if [ ! -x "$kmods" ]; then
 	say "$kmods is not built yet"
 	exit 5
@@ -65,9 +69,9 @@ from_directory() {
 
 # Arguments: a version, its content. Asks Debian unstable's index for a package.
 from_index() {
-	apt_open "$root/build/apt-lime" sid || return 1
-	found=$(apt_package lime-forensics-dkms) || return 1
 	# NAME VERSION SHA256 SIZE FILENAME
+	found=$("$kmods" resolve --list "$here/kernels.list" --source debian-unstable \
+		--package lime-forensics-dkms --scratch "$root/build/index") || return 1
 	# shellcheck disable=SC2086 # words
 	set -- "$1" "$2" $found
 	case $4 in

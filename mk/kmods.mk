@@ -1,9 +1,18 @@
-# LiME modules for the kernels of kmods/kernels.lock, built on this machine.
+# LiME modules for the kernels of kmods/kernels.lock, built on this machine; KERNELS=all for
+# all that the sources of kmods/kernels.list offer.
 
 SRC_kmods := $(wildcard kmods/*.c)
 LIBS_kmods = archive zstd lzma elf eu z yyjson expat $(HTTP_LIBS)
 KMODS := build/release/x86_64/bin/kmods
 USED_LOCK := build/kernels/used.lock
+KERNELS ?= listed
+ifeq ($(KERNELS),all)
+KERNELS_LOCK := build/kernels/all.lock
+else ifeq ($(KERNELS),listed)
+KERNELS_LOCK := kmods/kernels.lock
+else
+$(error KERNELS is all or listed)
+endif
 
 # $(1) version or least: the number of the catalogue, and the least that is accepted
 catalogue_number = $(shell sed -n 's/^$(1) //p' kmods/catalogue.version)
@@ -14,13 +23,29 @@ $(SRC_kmods:%.c=build/release/x86_64/obj/%.o): \
 
 # Written anew only when it changes; the stamp says that it was looked at.
 $(USED_LOCK): build/stamps/kernel-packages ;
-build/stamps/kernel-packages: kmods/kernels.lock kmods/fetch.sh kmods/apt.sh deps/fetch.sh
+build/stamps/kernel-packages: $(KERNELS_LOCK) build/kernels/selected kmods/fetch.sh | $(KMODS)
 	@mkdir -p $(@D)
 	@echo "  FETCH   kernel packages"
-	@sh kmods/fetch.sh
+	@FVOL_LOCK=$(KERNELS_LOCK) KMODS=$(KMODS) sh kmods/fetch.sh
 	@touch $@
 
-build/lime/used: kmods/lime.list kmods/lime.sh kmods/apt.sh deps/fetch.sh $(KMODS)
+# Asked once: after `make update-kernels` it is asked again.
+build/kernels/all.lock: kmods/kernels.list | $(KMODS)
+	@mkdir -p $(@D)
+	@echo "  INDEX   every kernel"
+	@$(KMODS) resolve --list kmods/kernels.list --all --out $@
+	@touch $@
+
+# Another choice than that of the last run is a reason to look at the packages again.
+ifneq ($(KERNELS),$(shell cat build/kernels/selected 2>/dev/null))
+build/kernels/selected: FORCE
+endif
+build/kernels/selected:
+	@mkdir -p $(@D)
+	@echo $(KERNELS) > $@
+FORCE:
+
+build/lime/used: kmods/lime.list kmods/lime.sh deps/fetch.sh $(KMODS)
 	@echo "  FETCH   LiME"
 	@KMODS=$(KMODS) sh kmods/lime.sh
 	@touch $@
@@ -39,7 +64,7 @@ out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS) kmods/catalogue.
 # The kernels themselves, which tests boot: build/kernels/ARCH/RELEASE/boot/vmlinuz-…
 build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh | $(KMODS)
 	@echo "  FETCH   kernel images"
-	@KMODS=$(KMODS) sh kmods/images.sh
+	@FVOL_LOCK=$(KERNELS_LOCK) KMODS=$(KMODS) sh kmods/images.sh
 	@touch $@
 
 update-kernels:
@@ -52,13 +77,22 @@ update-kernels:
 
 all: out/kmods/catalogue.json
 
-.PHONY: update-kernels
+.PHONY: update-kernels FORCE
 
 # Tests of the parsers, and the whole program for hostile packages, under sanitizers.
-KMODS_HOST_LIBS := build/check/libfvol.a -Lbuild/deps/host/lib $(LIBS_kmods:%=-l%)
+# All but the program's own main().
+INDEX_OBJS := $(filter-out build/check/obj/kmods/main.o,$(SRC_kmods:%.c=build/check/obj/%.o))
+PACKAGE_OBJS := $(addprefix build/check/obj/kmods/,unpack.o tree.o rpm.o names.o lock.o \
+	file.o catalogue.o)
+KMODS_HOST_LIBS = build/check/libfvol.a -Lbuild/deps/host/lib $(LIBS_kmods:%=-l%)
 build/check/bin/fuzz_modinfo: build/check/obj/kmods/modinfo.o
-build/check/bin/fuzz_unpack: build/check/obj/kmods/unpack.o build/check/obj/kmods/tree.o
-build/check/bin/fuzz_modinfo build/check/bin/fuzz_unpack: HOST_LIBS := $(KMODS_HOST_LIBS)
+build/check/bin/fuzz_unpack: $(PACKAGE_OBJS)
+build/check/bin/fuzz_rpm: $(PACKAGE_OBJS)
+build/check/bin/fuzz_repo_deb build/check/bin/fuzz_repo_rpm: $(INDEX_OBJS)
+build/check/bin/test_names build/check/bin/test_version: $(INDEX_OBJS)
+KMODS_CHECKED := $(addprefix build/check/bin/,fuzz_modinfo fuzz_unpack fuzz_rpm \
+	fuzz_repo_deb fuzz_repo_rpm test_names test_version)
+$(KMODS_CHECKED): HOST_LIBS := $(KMODS_HOST_LIBS)
 build/check/bin/kmods: $(SRC_kmods:%.c=build/check/obj/%.o) build/check/libfvol.a
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(KMODS_HOST_LIBS)

@@ -9,7 +9,7 @@
 # Exit: 0 done; 4 this machine cannot; 5 failed.
 set -eu
 out=build/tests/kernels
-export FVOL_USED="$out/used.lock" FVOL_KERNELS="$out"
+export FVOL_USED="$out/used.lock" FVOL_KERNELS="$out" FVOL_BOOT="*"
 KMODS=${KMODS:-build/release/x86_64/bin/kmods}
 export KMODS
 
@@ -29,7 +29,7 @@ if ! fetch tests/vm/kernels.lock; then
 	[ "${LOCKED:-}" != 1 ] || exit 5
 	echo "tests: WARNING: tests/vm/kernels.lock names packages that are gone;" \
 		"taking others (make update-kernels renews it)" >&2
-	FVOL_LOCK=$out/other.lock sh tests/vm/update-kernels.sh
+	"$KMODS" resolve --list tests/vm/kernels.list --out "$out/other.lock"
 	fetch "$out/other.lock"
 fi
 build "$out/used.lock" build/lime/src "$(cut -d ' ' -f 1 build/lime/used)" "$out/kmods"
