@@ -20,16 +20,20 @@
 #include "kmods/kernel.h"
 #include "kmods/lime.h"
 #include "kmods/lock.h"
+#include "kmods/store.h"
 #include "kmods/tree.h"
+#include "kmods/trees.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/io.h"
 
 #define LOG_TAIL_BYTES 2000
 
-enum state { KEPT, PENDING, RUNNING, BUILT, FAILED };
+/* FOUND: in the store, but what out has is another or none. */
+enum state { KEPT, FOUND, PENDING, RUNNING, BUILT, FAILED };
 
 struct job {
 	const struct kernel *kernel;
+	struct tree_set set; /* what it shares with others */
 	struct module module;
 	enum state state;
 	pid_t pid;
@@ -48,9 +52,10 @@ struct build {
 	const struct build_options *options;
 	struct recipe recipe;
 	char scratch[PATH_MAX];
-	int scratchfd, outfd;
+	int scratchfd, storefd, outfd;
+	struct trees trees;
 	struct lock lock;
-	struct lime lime;
+	struct lime lime, fallback;
 	struct kernel *kernels;
 	struct job *jobs;
 	size_t count;
@@ -119,34 +124,79 @@ static int open_scratch(struct build *b, struct err *err)
 	return 0;
 }
 
-/* The old entry of a kernel whose module is there and was made from the same things. */
-static bool still_true(struct build *b, struct job *job)
+/* The store has the module: puts it into its place and into the catalogue. */
+static int place(struct build *b, struct job *job, struct err *err)
 {
-	struct module *old =
-		catalogue_find(&b->old, job->module.arch, job->module.release);
-	char path[TREE_PATH_SIZE], hex[SHA256_HEX_SIZE], *data;
+	struct module *m = &job->module, *old;
+	char path[TREE_PATH_SIZE], name[NAME_MAX + 1];
+	int dir, rc;
+
+	/* What is not in the store's file, or was another's when it was put in. */
+	m->locked = job->kernel->locked;
+	old = catalogue_find(&b->old, m->arch, m->release);
+	m->tested = old && old->tested && strcmp(old->sha256, m->sha256) == 0;
+	snprintf(path, sizeof(path), "%s/%s/" MODULE_FILE, m->arch, m->release);
+	dir = tree_parent(b->outfd, path, true, name, err);
+	if (dir < 0)
+		return -1;
+	rc = store_place(b->storefd, m->inputs, MODULE_FILE, dir, m, err);
+	io_close(&dir);
+	if (rc < 0)
+		return -1;
+	b->changed = b->changed || rc > 0 || !old || memcmp(old, m, sizeof(*m)) != 0;
+	return catalogue_set(&b->new, m, err);
+}
+
+/* Does the old catalogue say this of the file that is there? */
+static bool in_place(const struct build *b, const struct module *m)
+{
+	const struct module *old = catalogue_find(&b->old, m->arch, m->release);
+	char path[TREE_PATH_SIZE], hex[SHA256_HEX_SIZE] = "", *data;
 	struct err ignored;
 	size_t len;
 
-	if (!old || strcmp(old->inputs, job->module.inputs) != 0)
-		return false;
-	snprintf(path, sizeof(path), "%s/%s/lime.ko", old->arch, old->release);
-	if (file_read(b->outfd, path, MODULE_BYTES_MAX, &data, &len, &ignored) < 0)
+	snprintf(path, sizeof(path), "%s/%s/" MODULE_FILE, m->arch, m->release);
+	if (!old || strcmp(old->sha256, m->sha256) != 0 ||
+	    file_read(b->outfd, path, MODULE_BYTES_MAX, &data, &len, &ignored) < 0)
 		return false;
 	file_digest(data, len, hex);
 	free(data);
-	if (strcmp(hex, old->sha256) != 0)
-		return false;
-	/* The same packages may have become the pinned ones. */
-	b->changed = b->changed || old->locked != job->kernel->locked;
-	job->module = *old;
-	job->module.locked = job->kernel->locked;
-	return true;
+	return strcmp(hex, m->sha256) == 0;
 }
 
-static int plan(struct build *b, size_t *pending, struct err *err)
+static int plan_one(struct build *b, struct job *job, struct err *err)
 {
-	*pending = 0;
+	struct module kept;
+	int rc;
+
+	if (kernel_describe(&b->recipe, job->kernel, &job->module, err) < 0)
+		return -1;
+	tree_set_of(job->kernel, &job->set);
+	rc = store_get(b->storefd, job->module.inputs, MODULE_FILE, job->module.arch,
+		       job->module.release, &kept, err);
+	if (rc < 0)
+		return -1;
+	if (rc == 0) {
+		job->state = PENDING;
+		return 0;
+	}
+	job->module = kept;
+	job->state = in_place(b, &kept) ? KEPT : FOUND;
+	return job->state == KEPT ? place(b, job, err) : 0;
+}
+
+/* Kernels that share packages stand together: these are unpacked once, and then go. */
+static int by_set(const void *x, const void *y)
+{
+	const struct job *a = x, *b = y;
+	int c = strcmp(a->set.name, b->set.name);
+
+	return c ? c : (a->kernel > b->kernel) - (a->kernel < b->kernel);
+}
+
+static int plan(struct build *b, size_t *pending, size_t *found, struct err *err)
+{
+	*pending = *found = 0;
 	b->jobs = calloc(b->count ? b->count : 1, sizeof(*b->jobs));
 	if (!b->jobs)
 		return err_sys(err, errno, "planning");
@@ -154,18 +204,14 @@ static int plan(struct build *b, size_t *pending, struct err *err)
 		struct job *job = &b->jobs[i];
 		struct err why;
 
-		*job = (struct job){ .kernel = &b->kernels[i], .fd = -1 };
-		if (kernel_describe(&b->recipe, job->kernel, &job->module, &why) < 0) {
+		job->kernel = &b->kernels[i];
+		job->fd = -1;
+		if (plan_one(b, job, &why) < 0)
 			fail(b, job, &why);
-		} else if (still_true(b, job)) {
-			job->state = KEPT;
-			if (catalogue_set(&b->new, &job->module, err) < 0)
-				return -1;
-		} else {
-			job->state = PENDING;
-			++*pending;
-		}
+		*pending += job->state == PENDING;
+		*found += job->state == FOUND;
 	}
+	qsort(b->jobs, b->count, sizeof(*b->jobs), by_set);
 	return 0;
 }
 
@@ -177,8 +223,7 @@ static void child(const struct build *b, const struct job *job, int fd)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	memset(&result, 0, sizeof(result));
 	result.module = job->module;
-	result.rc = kernel_build(&b->recipe, job->kernel, b->scratchfd, &result.module,
-				 &result.err);
+	result.rc = kernel_build(&b->recipe, job->kernel, &result.module, &result.err);
 	/* Fits into an empty pipe, so the parent may wait first and read then. */
 	_Static_assert(sizeof(result) < 16384, "a result must fit into a pipe");
 	_exit(write(fd, &result, sizeof(result)) == sizeof(result) ? 0 : ERR_FAILED);
@@ -205,45 +250,27 @@ static int start(const struct build *b, struct job *job, struct err *err)
 	return 0;
 }
 
-/* Puts the built module into its place and into the catalogue. */
-static int place(struct build *b, struct job *job, struct err *err)
+/* Removes the packages that a job shared and nobody needs any more. */
+static void drop_set(const struct build *b, const struct job *job)
 {
-	const struct module *m = &job->module;
-	char path[TREE_PATH_SIZE], hex[SHA256_HEX_SIZE], name[NAME_MAX + 1], *data;
-	int dir, rc = -1;
-	size_t len;
+	struct err why;
 
-	snprintf(path, sizeof(path), "%s/%s/lime/lime.ko", m->arch, m->release);
-	if (file_read(b->scratchfd, path, MODULE_BYTES_MAX, &data, &len, err) < 0)
-		return -1;
-	file_digest(data, len, hex);
-	snprintf(path, sizeof(path), "%s/%s/lime.ko", m->arch, m->release);
-	dir = tree_parent(b->outfd, path, true, name, err);
-	if (strcmp(hex, m->sha256) != 0)
-		err_set(err, ERR_FAILED, "lime.ko changed after it was read back");
-	else if (dir >= 0 && file_put(dir, name, data, len, 0644, false, err) == 0 &&
-		 catalogue_set(&b->new, m, err) == 0 &&
-		 catalogue_write(b->outfd, &b->new, false, err) == 0)
-		rc = 0;
-	io_close(&dir);
-	free(data);
-	if (rc < 0)
-		return -1;
-	/* The log stays. */
-	snprintf(path, sizeof(path), "%s/%s", m->arch, m->release);
-	dir = tree_parent(b->scratchfd, path, false, name, err);
-	if (dir < 0)
-		return -1;
-	rc = tree_remove(dir, name, err);
-	io_close(&dir);
-	return rc;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct job *other = &b->jobs[i];
+
+		if ((other->state == PENDING || other->state == RUNNING) &&
+		    strcmp(other->set.name, job->set.name) == 0)
+			return;
+	}
+	if (trees_drop(&b->trees, &job->set, &why) < 0)
+		err_report(&why, "kmods");
 }
 
 static void finish(struct build *b, struct job *job, int status)
 {
 	struct result result;
 	struct timespec now;
-	char text[64];
+	char text[128];
 	ssize_t n = read(job->fd, &result, sizeof(result));
 
 	io_close(&job->fd);
@@ -254,16 +281,17 @@ static void finish(struct build *b, struct job *job, int status)
 		return;
 	}
 	job->module = result.module;
-	if (result.rc < 0 || place(b, job, &result.err) < 0) {
+	if (result.rc < 0 || place(b, job, &result.err) < 0 ||
+	    catalogue_write(b->outfd, &b->new, false, &result.err) < 0) {
 		fail(b, job, &result.err);
 		return;
 	}
 	job->state = BUILT;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(text, sizeof(text), "built in %.1f s, %llu bytes",
+	snprintf(text, sizeof(text), "built in %.1f s, %llu bytes, LiME %s",
 		 (double)(now.tv_sec - job->began.tv_sec) +
 			 (double)(now.tv_nsec - job->began.tv_nsec) / 1e9,
-		 (unsigned long long)job->module.size_bytes);
+		 (unsigned long long)job->module.size_bytes, job->module.lime_version);
 	say(job, text);
 }
 
@@ -296,6 +324,7 @@ static int run_jobs(struct build *b, struct err *err)
 			if (b->jobs[i].state != RUNNING || b->jobs[i].pid != pid)
 				continue;
 			finish(b, &b->jobs[i], status);
+			drop_set(b, &b->jobs[i]);
 			running--;
 		}
 	}
@@ -365,38 +394,62 @@ static int conclude(struct build *b, struct err *err)
 	return 0;
 }
 
+static void place_found(struct build *b)
+{
+	struct err why;
+
+	for (size_t i = 0; i < b->count; i++) {
+		struct job *job = &b->jobs[i];
+
+		if (job->state != FOUND)
+			continue;
+		job->state = KEPT;
+		if (place(b, job, &why) < 0)
+			fail(b, job, &why);
+		else
+			say(job, "taken from the store");
+	}
+}
+
 static int build(struct build *b, struct err *err)
 {
-	size_t pending;
 	unsigned jobs = b->options->jobs;
+	size_t pending, found;
 
-	if (plan(b, &pending, err) < 0)
-		return -1;
 	b->new.version = b->options->catalogue_version;
-	b->changed = b->changed || b->new.version != b->old.version;
-	b->changed =
-		b->changed || b->new.count != b->old.count || b->new.count != b->count;
+	if (plan(b, &pending, &found, err) < 0)
+		return -1;
+	b->changed = b->changed || b->new.version != b->old.version ||
+		     b->new.count != b->old.count || b->new.count != b->count;
 	/* Cores that no other kernel keeps busy. */
 	b->recipe.make_jobs =
 		pending > 0 && pending < jobs ? jobs / (unsigned)pending : 1;
-	if (pending > 0) {
-		/* A module is replaced only after no catalogue speaks of the old one. */
-		if (catalogue_write(b->outfd, &b->new, false, err) < 0 ||
-		    run_jobs(b, err) < 0)
-			return -1;
-	}
+	/* A module is replaced only after no catalogue speaks of the old one. */
+	if (pending + found > 0 && catalogue_write(b->outfd, &b->new, false, err) < 0)
+		return -1;
+	place_found(b);
+	if (pending > 0 && (trees_open(&b->trees, b->scratchfd, b->scratch, err) < 0 ||
+			    run_jobs(b, err) < 0))
+		return -1;
 	return conclude(b, err);
 }
 
 static int open_all(struct build *b, struct err *err)
 {
 	const struct build_options *o = b->options;
+	char store[PATH_MAX + 8];
 	struct err why;
 
 	if (lock_read(o->lock, &b->lock, err) < 0 ||
 	    lock_kernels(&b->lock, &b->kernels, &b->count, err) < 0 ||
 	    lime_read(o->lime, o->lime_version, &b->lime, err) < 0 ||
+	    (o->fallback &&
+	     lime_read(o->fallback, o->fallback_version, &b->fallback, err) < 0) ||
 	    open_scratch(b, err) < 0)
+		return -1;
+	snprintf(store, sizeof(store), "%s/store", b->scratch);
+	b->storefd = store_open(o->store ? o->store : store, err);
+	if (b->storefd < 0)
 		return -1;
 	b->outfd = tree_open(o->out, err);
 	if (b->outfd < 0)
@@ -407,10 +460,14 @@ static int open_all(struct build *b, struct err *err)
 		catalogue_free(&b->old);
 	}
 	b->recipe = (struct recipe){
-		.lime = &b->lime,
+		.limes = { &b->lime, &b->fallback },
+		.lime_count = o->fallback ? 2 : 1,
 		.packages = o->packages,
 		.tools = o->tools,
 		.scratch = b->scratch,
+		.scratchfd = b->scratchfd,
+		.storefd = b->storefd,
+		.trees = &b->trees,
 	};
 	return 0;
 }
@@ -424,16 +481,19 @@ int build_modules(const struct build_options *options, struct err *err)
 	if (!b)
 		return err_sys(err, errno, "starting");
 	b->options = options;
-	b->scratchfd = b->outfd = -1;
+	b->scratchfd = b->storefd = b->outfd = b->trees.fd = -1;
 	if (open_all(b, err) == 0)
 		rc = build(b, err);
+	trees_close(&b->trees);
 	catalogue_free(&b->old);
 	catalogue_free(&b->new);
 	free(b->jobs);
 	free(b->kernels);
 	lime_free(&b->lime);
+	lime_free(&b->fallback);
 	lock_free(&b->lock);
 	io_close(&b->outfd);
+	io_close(&b->storefd);
 	io_close(&b->scratchfd);
 	free(b);
 	return rc;

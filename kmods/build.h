@@ -13,7 +13,11 @@ struct build_options {
 	const char *packages;
 	const char *lime;
 	const char *lime_version;
+	/* For kernels that the first does not compile for; NULL: none. */
+	const char *fallback;
+	const char *fallback_version;
 	const char *scratch;
+	const char *store; /* of results (store.h); NULL: SCRATCH/store */
 	const char *out;
 	const char *tools;
 	unsigned jobs;
@@ -21,10 +25,13 @@ struct build_options {
 };
 
 /*
- * Builds what is missing or was made from something else; leaves the rest alone. A kernel
+ * Builds what the store does not have yet, places what it has into out, and leaves alone
+ * what is there already. A kernel
  * that fails is reported on stderr and does not stop the others; the error then names all
  * that failed, and the catalogue has the others. Killed at any moment, the catalogue that
- * stays lists only modules that are there, whole. Returns 0 or -1.
+ * stays lists only modules that are there, whole. Returns 0 or -1. The
+ * process must have one thread, and has a mount namespace of its own afterwards
+ * (trees.h).
  */
 int build_modules(const struct build_options *options, struct err *err);
 

@@ -12,9 +12,9 @@
 #include "toolkit/lib/json.h"
 
 const struct arch archs[] = {
-	{ "aarch64", "arm64", "\nCONFIG_ARM64=y\n", EM_AARCH64 },
-	{ "x86_64", "x86_64", "\nCONFIG_X86_64=y\n", EM_X86_64 },
-	{ NULL, NULL, NULL, 0 },
+	{ "aarch64", "arm64", "\nCONFIG_ARM64=y\n", EM_AARCH64, "aarch64" },
+	{ "x86_64", "x86_64", "\nCONFIG_X86_64=y\n", EM_X86_64, "" },
+	{ NULL, NULL, NULL, 0, NULL },
 };
 
 /* Members that are strings: key, place and size. */

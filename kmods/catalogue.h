@@ -27,6 +27,7 @@ struct arch {
 	const char *kbuild; /* ARCH= of the kernel's makefiles */
 	const char *config; /* the line of a configuration that is for it */
 	uint16_t machine;   /* EM_ of elf.h */
+	const char *vermagic; /* what the architecture adds to a module's vermagic */
 };
 
 /* Returns NULL for an architecture that we do not know. */

@@ -8,6 +8,7 @@
 
 /* A module has about fifty. */
 #define SECTIONS_MAX 4096
+#define MODVERSION_BYTES 64
 #define NOTE_ALIGN(n) (((n) + 3) & ~(size_t)3)
 
 struct field {
@@ -91,18 +92,49 @@ static int read_build_id(const unsigned char *p, size_t len, struct modinfo *inf
 	return 0;
 }
 
+/* struct modversion_info: an unsigned long, and a name padded to 64 bytes in all. */
+static int read_versions(const unsigned char *p, size_t len, struct modinfo *info,
+			 struct err *err)
+{
+	if (len % MODVERSION_BYTES != 0 || info->version_count > 0)
+		return err_set(err, ERR_FAILED, "__versions is not a table");
+	if (len / MODVERSION_BYTES > MODINFO_VERSIONS_MAX)
+		return err_set(err, ERR_FAILED, "__versions has more than %d symbols",
+			       MODINFO_VERSIONS_MAX);
+	for (; len > 0; p += MODVERSION_BYTES, len -= MODVERSION_BYTES) {
+		struct modversion *v = &info->versions[info->version_count++];
+		uint64_t crc;
+
+		memcpy(&crc, p, sizeof(crc));
+		memcpy(v->name, p + sizeof(crc), sizeof(v->name));
+		if (crc > UINT32_MAX || v->name[0] == '\0' ||
+		    !memchr(v->name, '\0', sizeof(v->name)))
+			return err_set(err, ERR_FAILED, "__versions: symbol %zu is bad",
+				       info->version_count);
+		for (const char *c = v->name; *c; c++) {
+			if (*c <= 0x20 || *c > 0x7e)
+				return err_set(err, ERR_FAILED,
+					       "__versions: symbol %zu is not printable",
+					       info->version_count);
+		}
+		v->crc = (uint32_t)crc;
+	}
+	return 0;
+}
+
 static int read_section(Elf *elf, Elf_Scn *scn, size_t names, const char *data,
 			size_t len, struct modinfo *info, struct err *err)
 {
 	const char *name;
 	GElf_Shdr sh;
-	bool modinfo, note;
+	bool modinfo, note, versions;
 
 	if (!gelf_getshdr(scn, &sh) || !(name = elf_strptr(elf, names, sh.sh_name)))
 		return err_set(err, ERR_FAILED, "ELF: %s", elf_errmsg(-1));
 	modinfo = strcmp(name, ".modinfo") == 0 && sh.sh_type == SHT_PROGBITS;
 	note = strcmp(name, ".note.gnu.build-id") == 0 && sh.sh_type == SHT_NOTE;
-	if (!modinfo && !note)
+	versions = strcmp(name, "__versions") == 0 && sh.sh_type == SHT_PROGBITS;
+	if (!modinfo && !note && !versions)
 		return 0;
 	if (sh.sh_flags & SHF_COMPRESSED || sh.sh_offset > len ||
 	    sh.sh_size > len - sh.sh_offset)
@@ -111,6 +143,8 @@ static int read_section(Elf *elf, Elf_Scn *scn, size_t names, const char *data,
 	data += sh.sh_offset;
 	if (modinfo)
 		return read_modinfo(data, sh.sh_size, info, err);
+	if (versions)
+		return read_versions((const unsigned char *)data, sh.sh_size, info, err);
 	return read_build_id((const unsigned char *)data, sh.sh_size, info, err);
 }
 

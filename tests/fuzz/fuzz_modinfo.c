@@ -18,7 +18,7 @@ static void check_text(const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct modinfo info;
+	static struct modinfo info;
 	struct err err = { 0 };
 
 	if (modinfo_read(data, len, &info, &err) < 0) {
@@ -32,5 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_text(info.vermagic, sizeof(info.vermagic));
 	check_text(info.srcversion, sizeof(info.srcversion));
 	check_text(info.build_id, sizeof(info.build_id));
+	if (info.version_count > MODINFO_VERSIONS_MAX)
+		abort();
+	for (size_t i = 0; i < info.version_count; i++)
+		check_text(info.versions[i].name, sizeof(info.versions[i].name));
 	return 0;
 }
