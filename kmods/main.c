@@ -7,91 +7,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kmods/build.h"
+#include "kmods/build_command.h"
 #include "kmods/catalogue.h"
 #include "kmods/file.h"
 #include "kmods/lock.h"
 #include "kmods/obtain.h"
 #include "kmods/options.h"
-#include "kmods/spawn.h"
 #include "kmods/tree.h"
 #include "kmods/trees.h"
 #include "kmods/unpack.h"
-#include "toolkit/lib/catversion.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/io.h"
 
-#define JOBS_MAX 256
-
 static const char usage[] =
-	"usage: kmods build --lock FILE --packages DIR --lime DIR --lime-version V\n"
-	"                   --scratch DIR --out DIR [--jobs N] [--tools PATH]\n"
-	"                   [--catalogue-version N]\n"
+	"usage: kmods build | boot-test | resolve | fetch ...   (below)\n"
 	"       kmods unpack --into DIR [--lock FILE | --sha256 HEX] PACKAGE...\n"
 	"       kmods show CATALOGUE\n"
 	"       kmods --help | --version\n"
 	"\n"
-	"build builds lime.ko for each kernel of a lock file and writes OUT/catalogue.json.\n"
-	"  --lock FILE       the packages of each kernel (see kmods/kernels.lock)\n"
-	"  --packages DIR    where they are\n"
-	"  --lime DIR        LiME's *.c and *.h\n"
-	"  --lime-version V  what the catalogue says they are\n"
-	"  --scratch DIR     where to unpack and compile; logs stay there\n"
-	"  --out DIR         receives ARCH/RELEASE/lime.ko and catalogue.json\n"
-	"  --jobs N          processes at a time (default: one)\n"
-	"  --tools PATH      where make, compilers and binutils are looked for\n"
-	"                    (default " SPAWN_PATH ")\n"
-	"  --catalogue-version N   the number of the catalogue (default: 1); see sign\n"
 	"unpack unpacks Debian packages or tar archives, writing nothing outside DIR, and\n"
 	"prints the SHA-256 of each.\n"
 	"  --lock FILE       refuse what is not a package of this lock file\n"
 	"  --sha256 HEX      refuse the one package when it is another\n"
 	"show prints a catalogue as a table.\n"
 	"\n"
-	"Exit: 0 done; 1 a package is not the expected one; 2 usage; 4 refused by the\n"
-	"system; 5 failed.\n";
-
-static int command_build(int argc, char **argv, struct err *err)
-{
-	struct build_options o = { 0 };
-	const char *jobs = NULL, *version = NULL;
-	const struct kmods_option options[] = {
-		{ "lock", &o.lock, NULL },
-		{ "packages", &o.packages, NULL },
-		{ "lime", &o.lime, NULL },
-		{ "lime-version", &o.lime_version, NULL },
-		{ "scratch", &o.scratch, NULL },
-		{ "out", &o.out, NULL },
-		{ "jobs", &jobs, NULL },
-		{ "tools", &o.tools, NULL },
-		{ "catalogue-version", &version, NULL },
-		{ NULL, NULL, NULL },
-	};
-	int first = read_options(argc, argv, options);
-	unsigned long n = 1;
-	char *end;
-
-	if (first < 0)
-		return ERR_USAGE;
-	if (first < argc)
-		return bad_usage("not an option: ", argv[first]);
-	for (size_t i = 0; i < 6; i++) {
-		if (!*options[i].value)
-			return bad_usage("build needs --", options[i].name);
-	}
-	if (jobs) {
-		n = strtoul(jobs, &end, 10);
-		if (*jobs < '1' || *jobs > '9' || *end != '\0' || n > JOBS_MAX)
-			return bad_usage("not a number from 1 to 256: ", jobs);
-	}
-	o.jobs = (unsigned)n;
-	o.catalogue_version = 1;
-	if (version && !catversion_parse(version, &o.catalogue_version))
-		return bad_usage("not the number of a catalogue: ", version);
-	if (!o.tools)
-		o.tools = SPAWN_PATH;
-	return build_modules(&o, err) < 0 ? err_report(err, PROGRAM) : 0;
-}
+	"Exit: 0 done; 1 a package is not the expected one, or a module did not pass its boot\n"
+	"test; 2 usage; 4 refused by the system; 5 failed.\n";
 
 static int unpack_one(int dirfd, const char *path, const struct lock *lock,
 		      const char *sha256, struct err *err)
@@ -204,15 +145,17 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return bad_usage("no command is given", "");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return fputs(usage, stdout) < 0 ? ERR_FAILED : print(obtain_usage);
+		return fputs(usage, stdout) < 0 || fputs(build_usage, stdout) < 0
+			       ? ERR_FAILED
+			       : print(obtain_usage);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return print(PROGRAM " (fvol) " FVOL_VERSION "\n");
-	if (strcmp(argv[1], "build") == 0)
-		return command_build(argc - 1, argv + 1, &err);
 	if (strcmp(argv[1], "unpack") == 0)
 		return command_unpack(argc - 1, argv + 1, &err);
 	if (strcmp(argv[1], "show") == 0)
 		return command_show(argc - 1, argv + 1, &err);
-	code = obtain_command(argc - 1, argv + 1);
+	code = build_command(argc - 1, argv + 1);
+	if (code < 0)
+		code = obtain_command(argc - 1, argv + 1);
 	return code < 0 ? bad_usage("no such command: ", argv[1]) : code;
 }

@@ -61,6 +61,18 @@ out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS) kmods/catalogue.
 		--catalogue-version $(call catalogue_number,version)
 	@touch $@
 
+# What a boot test's guest runs. Not shipped.
+define guest_rule
+build/release/guest/$(1)/init: build/release/$(1)/obj/kmods/guest/init.o \
+		build/release/$(1)/libfvol.a
+	@mkdir -p $$(@D)
+	@echo "  LINK    guest/init ($(1))"
+	@$(CC_$(1)) $(LDFLAGS_COMMON) -o $$@ $$^
+-include build/release/$(1)/obj/kmods/guest/init.d
+endef
+$(foreach arch,$(ARCHES),$(eval $(call guest_rule,$(arch))))
+GUEST_PROGRAMS := $(ARCHES:%=build/release/guest/%/init)
+
 # The kernels themselves, which tests boot: build/kernels/ARCH/RELEASE/boot/vmlinuz-…
 build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh | $(KMODS)
 	@echo "  FETCH   kernel images"
