@@ -28,6 +28,7 @@ help:
 	@echo 'make test             run every test'
 	@echo 'make bench SUITE=NAME measure against peers (tests/bench/README.md)'
 	@echo 'make interop VOLATILITY=DIR   the real Volatility 3 on our images, by hand'
+	@echo 'make release          the same with every module boot-tested on its kernel'
 	@echo 'make demo             walk the whole path in a virtual machine'
 	@echo 'make update-kernels   renew the locked kernels, also those of the tests'
 	@echo 'make clean            remove what was built, keep downloads and libraries'

@@ -21,6 +21,7 @@
 #include "kmods/lime.h"
 #include "kmods/lock.h"
 #include "kmods/store.h"
+#include "kmods/symbols.h"
 #include "kmods/tree.h"
 #include "kmods/trees.h"
 #include "toolkit/lib/cli.h"
@@ -35,6 +36,8 @@ struct job {
 	const struct kernel *kernel;
 	struct tree_set set; /* what it shares with others */
 	struct module module;
+	char symbols[SHA256_HEX_SIZE];	/* their key in the store; empty: none wanted */
+	bool need_module, need_symbols; /* the store has them not */
 	enum state state;
 	pid_t pid;
 	int fd; /* where the child's result comes from */
@@ -43,8 +46,8 @@ struct job {
 
 /* What a child hands back. Both ends are this very program. */
 struct result {
-	int rc;
-	struct err err;
+	int rc, symbols_rc;
+	struct err err, symbols_err;
 	struct module module;
 };
 
@@ -58,7 +61,7 @@ struct build {
 	struct lime lime, fallback;
 	struct kernel *kernels;
 	struct job *jobs;
-	size_t count;
+	size_t count, without_symbols;
 	struct catalogue old, new;
 	bool changed; /* new is not what the file has */
 };
@@ -124,64 +127,112 @@ static int open_scratch(struct build *b, struct err *err)
 	return 0;
 }
 
-/* The store has the module: puts it into its place and into the catalogue. */
+/* The file of an entry, out of the store. Returns 1 when it was written, 0, or -1. */
+static int place_file(struct build *b, const struct module *m, const char *key,
+		      const char *file, struct err *err)
+{
+	char path[TREE_PATH_SIZE], name[NAME_MAX + 1];
+	int dir, rc;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", m->arch, m->release, file);
+	dir = tree_parent(b->outfd, path, true, name, err);
+	if (dir < 0)
+		return -1;
+	rc = store_place(b->storefd, key, file, dir, m, err);
+	close(dir);
+	return rc;
+}
+
+/* What an entry does not speak of must not lie beside it. */
+static int remove_file(struct build *b, const struct module *m, const char *file,
+		       struct err *err)
+{
+	char path[TREE_PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%s/%s/%s", m->arch, m->release, file);
+	if (unlinkat(b->outfd, path, 0) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "removing %s", path);
+	return 0;
+}
+
+/* The store has what it is: puts it into its place and into the catalogue. */
 static int place(struct build *b, struct job *job, struct err *err)
 {
 	struct module *m = &job->module, *old;
-	char path[TREE_PATH_SIZE], name[NAME_MAX + 1];
-	int dir, rc;
+	int wrote, more;
 
 	/* What is not in the store's file, or was another's when it was put in. */
 	m->locked = job->kernel->locked;
 	old = catalogue_find(&b->old, m->arch, m->release);
 	m->tested = old && old->tested && strcmp(old->sha256, m->sha256) == 0;
-	snprintf(path, sizeof(path), "%s/%s/" MODULE_FILE, m->arch, m->release);
-	dir = tree_parent(b->outfd, path, true, name, err);
-	if (dir < 0)
+	wrote = place_file(b, m, m->inputs, MODULE_FILE, err);
+	if (wrote < 0)
 		return -1;
-	rc = store_place(b->storefd, m->inputs, MODULE_FILE, dir, m, err);
-	io_close(&dir);
-	if (rc < 0)
+	more = m->symbols_sha256[0] ? place_file(b, m, job->symbols, SYMBOLS_FILE, err)
+				    : remove_file(b, m, SYMBOLS_FILE, err);
+	if (more < 0)
 		return -1;
-	b->changed = b->changed || rc > 0 || !old || memcmp(old, m, sizeof(*m)) != 0;
+	b->changed =
+		b->changed || wrote + more > 0 || !old || memcmp(old, m, sizeof(*m)) != 0;
 	return catalogue_set(&b->new, m, err);
 }
 
-/* Does the old catalogue say this of the file that is there? */
-static bool in_place(const struct build *b, const struct module *m)
+/* Is out's file of this entry there, with these bytes? */
+static bool has_file(const struct build *b, const struct module *m, const char *file,
+		     const char *sha256)
 {
-	const struct module *old = catalogue_find(&b->old, m->arch, m->release);
-	char path[TREE_PATH_SIZE], hex[SHA256_HEX_SIZE] = "", *data;
+	char path[TREE_PATH_SIZE], hex[SHA256_HEX_SIZE], *data;
 	struct err ignored;
 	size_t len;
 
-	snprintf(path, sizeof(path), "%s/%s/" MODULE_FILE, m->arch, m->release);
-	if (!old || strcmp(old->sha256, m->sha256) != 0 ||
-	    file_read(b->outfd, path, MODULE_BYTES_MAX, &data, &len, &ignored) < 0)
+	snprintf(path, sizeof(path), "%s/%s/%s", m->arch, m->release, file);
+	if (file_read(b->outfd, path, SYMBOLS_BYTES_MAX, &data, &len, &ignored) < 0)
 		return false;
 	file_digest(data, len, hex);
 	free(data);
-	return strcmp(hex, m->sha256) == 0;
+	return strcmp(hex, sha256) == 0;
+}
+
+/* Does the old catalogue say this of the files that are there? */
+static bool in_place(const struct build *b, const struct module *m)
+{
+	const struct module *old = catalogue_find(&b->old, m->arch, m->release);
+
+	return old && strcmp(old->sha256, m->sha256) == 0 &&
+	       strcmp(old->symbols_sha256, m->symbols_sha256) == 0 &&
+	       has_file(b, m, MODULE_FILE, m->sha256) &&
+	       (!m->symbols_sha256[0] || has_file(b, m, SYMBOLS_FILE, m->symbols_sha256));
 }
 
 static int plan_one(struct build *b, struct job *job, struct err *err)
 {
-	struct module kept;
+	struct module *m = &job->module, kept, symbols;
 	int rc;
 
-	if (kernel_describe(&b->recipe, job->kernel, &job->module, err) < 0)
+	if (kernel_describe(&b->recipe, job->kernel, m, err) < 0)
 		return -1;
 	tree_set_of(job->kernel, &job->set);
-	rc = store_get(b->storefd, job->module.inputs, MODULE_FILE, job->module.arch,
-		       job->module.release, &kept, err);
+	rc = store_get(b->storefd, m->inputs, MODULE_FILE, m->arch, m->release, &kept,
+		       err);
 	if (rc < 0)
 		return -1;
-	if (rc == 0) {
+	job->need_module = rc == 0;
+	if (rc > 0)
+		*m = kept;
+	if (b->options->symbols && symbols_key(job->kernel, job->symbols)) {
+		rc = store_get(b->storefd, job->symbols, SYMBOLS_FILE, m->arch,
+			       m->release, &symbols, err);
+		if (rc < 0)
+			return -1;
+		job->need_symbols = rc == 0;
+		if (rc > 0)
+			symbols_take(m, &symbols);
+	}
+	if (job->need_module || job->need_symbols) {
 		job->state = PENDING;
 		return 0;
 	}
-	job->module = kept;
-	job->state = in_place(b, &kept) ? KEPT : FOUND;
+	job->state = in_place(b, m) ? KEPT : FOUND;
 	return job->state == KEPT ? place(b, job, err) : 0;
 }
 
@@ -223,7 +274,12 @@ static void child(const struct build *b, const struct job *job, int fd)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	memset(&result, 0, sizeof(result));
 	result.module = job->module;
-	result.rc = kernel_build(&b->recipe, job->kernel, &result.module, &result.err);
+	if (job->need_module)
+		result.rc = kernel_build(&b->recipe, job->kernel, &result.module,
+					 &result.err);
+	if (result.rc == 0 && job->need_symbols)
+		result.symbols_rc = symbols_build(&b->recipe, job->kernel, job->symbols,
+						  &result.module, &result.symbols_err);
 	/* Fits into an empty pipe, so the parent may wait first and read then. */
 	_Static_assert(sizeof(result) < 16384, "a result must fit into a pipe");
 	_exit(write(fd, &result, sizeof(result)) == sizeof(result) ? 0 : ERR_FAILED);
@@ -287,6 +343,12 @@ static void finish(struct build *b, struct job *job, int status)
 		return;
 	}
 	job->state = BUILT;
+	if (result.symbols_rc < 0) {
+		b->without_symbols++;
+		err_prefix(&result.symbols_err, "%s %s", job->kernel->arch->name,
+			   job->kernel->release);
+		err_report(&result.symbols_err, "kmods");
+	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof(text), "built in %.1f s, %llu bytes, LiME %s",
 		 (double)(now.tv_sec - job->began.tv_sec) +
@@ -333,6 +395,8 @@ static int run_jobs(struct build *b, struct err *err)
 /* Removes modules that the catalogue does not have: the image takes the whole tree. */
 static int prune(const struct build *b, const char *arch, struct err *err)
 {
+	static const char *const files[] = { MODULE_FILE, MODULE_FILE ".partial",
+					     SYMBOLS_FILE, SYMBOLS_FILE ".partial" };
 	int fd = openat(b->outfd, arch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
 	    rel;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -348,8 +412,8 @@ static int prune(const struct build *b, const char *arch, struct err *err)
 		rel = openat(fd, d->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (rel >= 0) {
-			unlinkat(rel, "lime.ko", 0);
-			unlinkat(rel, "lime.ko.partial", 0);
+			for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+				unlinkat(rel, files[i], 0);
 			close(rel);
 		}
 		if (unlinkat(fd, d->d_name, AT_REMOVEDIR) < 0) {
@@ -391,6 +455,9 @@ static int conclude(struct build *b, struct err *err)
 	}
 	if (!b->changed)
 		fprintf(stderr, "kmods: %zu modules are up to date\n", b->count);
+	if (b->without_symbols > 0)
+		return err_set(err, ERR_GAPS, "%zu of %zu kernels have no symbol file",
+			       b->without_symbols, b->count);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #ifndef FVOL_KMODS_BUILD_H
 #define FVOL_KMODS_BUILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "toolkit/lib/err.h"
@@ -20,6 +21,7 @@ struct build_options {
 	const char *store; /* of results (store.h); NULL: SCRATCH/store */
 	const char *out;
 	const char *tools;
+	bool symbols; /* make symbol files, too; the packages then have the images */
 	unsigned jobs;
 	uint64_t catalogue_version; /* of the catalogue that is written */
 };
@@ -29,9 +31,9 @@ struct build_options {
  * what is there already. A kernel
  * that fails is reported on stderr and does not stop the others; the error then names all
  * that failed, and the catalogue has the others. Killed at any moment, the catalogue that
- * stays lists only modules that are there, whole. Returns 0 or -1. The
- * process must have one thread, and has a mount namespace of its own afterwards
- * (trees.h).
+ * stays lists only modules that are there, whole. Returns 0 or -1:
+ * ERR_GAPS when all modules are there and symbol files are missing. The process must have
+ * one thread, and has a mount namespace of its own afterwards (trees.h).
  */
 int build_modules(const struct build_options *options, struct err *err);
 

@@ -16,7 +16,7 @@ const char build_usage[] =
 	"usage: kmods build --lock FILE --packages DIR --lime DIR --lime-version V\n"
 	"                   --scratch DIR --out DIR [--jobs N] [--tools PATH]\n"
 	"                   [--fallback-lime DIR --fallback-lime-version V]\n"
-	"                   [--store DIR] [--catalogue-version N]\n"
+	"                   [--store DIR] [--symbols] [--catalogue-version N]\n"
 	"       kmods boot-test --catalogue DIR --lock FILE --packages DIR --guest DIR\n"
 	"                   --scratch DIR [--store DIR] [--jobs N] [--timeout SECONDS]\n"
 	"                   [--tools PATH] [RELEASE | ARCH/RELEASE]...\n"
@@ -31,6 +31,7 @@ const char build_usage[] =
 	"  --scratch DIR     where to unpack and compile; logs stay there\n"
 	"  --store DIR       results by what they were made from; what is there is not\n"
 	"                    built again (default SCRATCH/store)\n"
+	"  --symbols         make symbols.json.xz from each kernel's image package, too\n"
 	"  --out DIR         receives ARCH/RELEASE/lime.ko and catalogue.json\n"
 	"  --jobs N          processes at a time (default: one)\n"
 	"  --tools PATH      where make, compilers and binutils are looked for\n"
@@ -69,6 +70,7 @@ static int command_build(int argc, char **argv, struct err *err)
 		{ "tools", &o.tools, NULL },
 		{ "catalogue-version", &version, NULL },
 		{ "store", &o.store, NULL },
+		{ "symbols", NULL, &o.symbols },
 		{ "fallback-lime", &o.fallback, NULL },
 		{ "fallback-lime-version", &o.fallback_version, NULL },
 		{ NULL, NULL, NULL },

@@ -6,15 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kmods/cpio.h"
 #include "kmods/file.h"
+#include "kmods/image.h"
 #include "kmods/spawn.h"
 #include "kmods/tree.h"
-#include "kmods/trees.h"
-#include "kmods/unpack.h"
 #include "toolkit/lib/io.h"
 
 #define MARK "fvol-boot-test: "
@@ -59,42 +57,6 @@ int guest_judge(const char *console, char words[GUEST_WORDS_SIZE])
 	if (strncmp(words, passed, strlen(passed)) == 0)
 		return 1;
 	return strncmp(words, failed, strlen(failed)) == 0 ? 0 : -1;
-}
-
-static bool want_kernel(const char *path, uint64_t size_bytes)
-{
-	const char *slash = strrchr(path, '/');
-
-	(void)size_bytes;
-	/* boot/vmlinuz-X, or usr/lib/modules/X/vmlinuz of later packages. */
-	return strncmp(slash ? slash + 1 : path, "vmlinuz", 7) == 0;
-}
-
-/* Unpacks the kernel below dirfd; its name there is copied to name. */
-static int unpack_kernel(const struct guest_test *t, int dirfd, char name[TREE_PATH_SIZE],
-			 struct err *err)
-{
-	static const char *const places[] = { "boot/vmlinuz-%s",
-					      "usr/lib/modules/%s/vmlinuz",
-					      "lib/modules/%s/vmlinuz" };
-	struct stat st;
-	size_t len;
-	char *data;
-	int rc;
-
-	if (package_read_locked(t->packages, t->kernel->image, &data, &len, err) < 0)
-		return -1;
-	rc = unpack_select(data, len, t->kernel->image->file, dirfd, want_kernel, err);
-	free(data);
-	for (size_t i = 0; rc == 0 && i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(name, TREE_PATH_SIZE, places[i], t->kernel->release);
-		if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode))
-			return 0;
-	}
-	return rc < 0 ? -1
-		      : err_set(err, ERR_FAILED, "%s has no kernel of this release",
-				t->kernel->image->file);
 }
 
 static int add_file(struct cpio *cpio, int dirfd, const char *path, const char *name,
@@ -227,7 +189,7 @@ static int run_in(const struct guest_test *t, const struct machine *m, int dirfd
 	struct err ended = { .kind = ERR_NONE, .text = "" };
 	char kernel[TREE_PATH_SIZE];
 
-	if (unpack_kernel(t, dirfd, kernel, err) < 0 ||
+	if (image_unpack(t->kernel, t->packages, dirfd, kernel, err) < 0 ||
 	    write_initramfs(t, dirfd, err) < 0)
 		return -1;
 	if (emulate(t, m, dir, kernel, logfd, &ended) < 0 &&

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Obtains LiME's source by lime.list: lime.sh
+# Obtains LiME's source by lime.list: lime.sh [fallback]
 #
-# build/lime/src receives *.c and *.h, build/lime/used one line: VERSION CONTENT FILE.
-# Looked for in this order: DL, the pinned package, a package of the same version in
+# With "fallback" the last version of the list, for kernels that the first does not compile
+# for, into build/lime/fallback; when it cannot be had there is none: that is said, and
+# LOCKED=1 forbids it. build/lime/src receives *.c and *.h, build/lime/used one line:
+# VERSION CONTENT FILE. Looked for in this order: DL, the pinned package, a package of the same version in
 # Debian unstable, upstream; everything is checked by its content. Only when no way gives
 # the first version is the next one taken: that is said, and LOCKED=1 forbids it.
 # Environment: KMODS, the program that unpacks; DL, a directory looked into first.
-# Exit: 0 done; 5 failed.
+# Exit: 0 done; 2 usage; 5 failed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
@@ -20,6 +22,14 @@ say() {
 	echo "kmods: $*" >&2
 }
 
+case ${1:-} in
+'') ;;
+fallback) out=$out/fallback ;;
+*)
+	echo "usage: lime.sh [fallback]" >&2
+	exit 2
+	;;
+esac
 if [ ! -x "$kmods" ]; then
 	say "$kmods is not built yet"
 	exit 5
@@ -113,6 +123,17 @@ obtain() {
 	return 1
 }
 
+if [ "${1:-}" = fallback ]; then
+	version=$(awk '!/^#/ && NF >= 5 { last = $1 } END { print last }' "$list")
+	if obtain "$version"; then
+		exit 0
+	fi
+	rm -rf "$out/src" "$out/used"
+	say "WARNING: LiME $version cannot be had; a kernel that the first version does" \
+		"not compile for gets no module"
+	[ "${LOCKED:-}" != 1 ] || exit 5
+	exit 0
+fi
 first=
 # shellcheck disable=SC2013 # words
 for version in $(awk '!/^#/ && NF >= 5 && !seen[$1]++ { print $1 }' "$list"); do

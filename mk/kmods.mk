@@ -2,7 +2,7 @@
 # all that the sources of kmods/kernels.list offer.
 
 SRC_kmods := $(wildcard kmods/*.c)
-LIBS_kmods = archive zstd lzma elf eu z yyjson expat $(HTTP_LIBS)
+LIBS_kmods = archive zstd lzma lz4 elf eu z yyjson expat $(HTTP_LIBS)
 KMODS := build/release/x86_64/bin/kmods
 USED_LOCK := build/kernels/used.lock
 KERNELS ?= listed
@@ -26,7 +26,7 @@ $(USED_LOCK): build/stamps/kernel-packages ;
 build/stamps/kernel-packages: $(KERNELS_LOCK) build/kernels/selected kmods/fetch.sh | $(KMODS)
 	@mkdir -p $(@D)
 	@echo "  FETCH   kernel packages"
-	@FVOL_LOCK=$(KERNELS_LOCK) KMODS=$(KMODS) sh kmods/fetch.sh
+	@FVOL_LOCK=$(KERNELS_LOCK) KMODS=$(KMODS) sh kmods/fetch.sh images
 	@touch $@
 
 # Asked once: after `make update-kernels` it is asked again.
@@ -48,6 +48,7 @@ FORCE:
 build/lime/used: kmods/lime.list kmods/lime.sh deps/fetch.sh $(KMODS)
 	@echo "  FETCH   LiME"
 	@KMODS=$(KMODS) sh kmods/lime.sh
+	@KMODS=$(KMODS) sh kmods/lime.sh fallback
 	@touch $@
 
 # Kept on failure: it lists the modules that were built, and its date of 1970 says that
@@ -55,10 +56,15 @@ build/lime/used: kmods/lime.list kmods/lime.sh deps/fetch.sh $(KMODS)
 .PRECIOUS: out/kmods/catalogue.json
 out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS) kmods/catalogue.version
 	@echo "  MODULES"
-	@$(KMODS) build --lock $(USED_LOCK) --packages build/dl \
+	@set -- --lock $(USED_LOCK) --packages build/dl --symbols \
 		--lime build/lime/src --lime-version "$$(cut -d ' ' -f 1 build/lime/used)" \
-		--scratch build/kernels/scratch --out out/kmods --jobs $(shell nproc) \
-		--catalogue-version $(call catalogue_number,version)
+		--scratch build/kernels/scratch --store build/kernels/store \
+		--out out/kmods --jobs $(shell nproc) \
+		--catalogue-version $(call catalogue_number,version); \
+	[ ! -s build/lime/fallback/used ] || set -- "$$@" \
+		--fallback-lime build/lime/fallback/src --fallback-lime-version \
+		"$$(cut -d ' ' -f 1 build/lime/fallback/used)"; \
+	$(KMODS) build "$$@" || [ $$? -eq 3 ]
 	@touch $@
 
 # What a boot test's guest runs. Not shipped.
@@ -72,6 +78,21 @@ build/release/guest/$(1)/init: build/release/$(1)/obj/kmods/guest/init.o \
 endef
 $(foreach arch,$(ARCHES),$(eval $(call guest_rule,$(arch))))
 GUEST_PROGRAMS := $(ARCHES:%=build/release/guest/%/init)
+
+# Loads every module of the catalogue in a guest with its very kernel; what passed before is
+# not tried again. Plain make does not: it takes a minute a kernel.
+BOOT_TIMEOUT ?= 600
+boot-test: out/kmods/catalogue.json $(GUEST_PROGRAMS)
+	@echo "  BOOT    modules"
+	@$(KMODS) boot-test --catalogue out/kmods --lock $(USED_LOCK) --packages build/dl \
+		--guest build/release/guest --scratch build/kernels/boot \
+		--store build/kernels/store --jobs $(shell nproc) --timeout $(BOOT_TIMEOUT)
+
+# What is given to others: all of it, every module tested on its kernel.
+release: boot-test
+	@$(MAKE) --no-print-directory all
+
+.PHONY: boot-test release
 
 # The kernels themselves, which tests boot: build/kernels/ARCH/RELEASE/boot/vmlinuz-…
 build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh | $(KMODS)
