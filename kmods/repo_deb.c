@@ -87,6 +87,7 @@ int deb_release_index(const char *text, const char *suite, const char *component
 {
 	static const char *const forms[] = { ".xz", ".gz", "", NULL };
 	char own[64], codename[64], path[256];
+	struct deb_index plain;
 
 	release_field(text, "Suite", own, sizeof(own));
 	release_field(text, "Codename", codename, sizeof(codename));
@@ -95,6 +96,11 @@ int deb_release_index(const char *text, const char *suite, const char *component
 			       own[0] ? own : "no suite", codename);
 	if (check_time(text, now, err) < 0)
 		return -1;
+	/* Of the file that it is unpacked, which an archive lists without having it. */
+	snprintf(path, sizeof(path), "%s/binary-%s/Packages", component, deb_arch);
+	plain.size_bytes = 0;
+	find_hash(text, path, &plain);
+	index->unpacked_bytes = plain.size_bytes;
 	for (size_t i = 0; forms[i]; i++) {
 		snprintf(path, sizeof(path), "%s/binary-%s/Packages%s", component,
 			 deb_arch, forms[i]);
@@ -142,28 +148,22 @@ static int take_bytes(void *arg, const void *data, size_t len, struct err *err)
 	return control_feed(((struct reading *)arg)->control, data, len, err);
 }
 
-/* data may be compressed. */
-static int read_packages(const void *data, size_t len, struct reading *r, struct err *err)
-{
-	int rc = -1;
-
-	r->control = control_new(deb_fields, take_stanza, r, err);
-	if (!r->control)
-		return -1;
-	if (unpack_stream(data, len, REPO_INDEX_UNPACKED_MAX, take_bytes, r, err) == 0)
-		rc = control_end(r->control, err);
-	control_free(r->control);
-	return rc;
-}
-
-int deb_read_packages(const void *data, size_t len, const char *base, const char *only,
-		      const char *deb_arch, struct packages *packages, struct err *err)
+int deb_read_packages(const void *data, size_t len, uint64_t max_bytes, const char *base,
+		      const char *only, const char *deb_arch, struct packages *packages,
+		      struct err *err)
 {
 	struct reading r = {
 		.base = base, .only = only, .arch = deb_arch, .packages = packages
 	};
+	int rc = -1;
 
-	return read_packages(data, len, &r, err);
+	r.control = control_new(deb_fields, take_stanza, &r, err);
+	if (!r.control)
+		return -1;
+	if (unpack_stream(data, len, max_bytes, take_bytes, &r, err) == 0)
+		rc = control_end(r.control, err);
+	control_free(r.control);
+	return rc;
 }
 
 /*
@@ -203,6 +203,7 @@ static int read_suite(const struct repo_context *c, const struct source *s,
 {
 	char base[REPO_ORIGIN_SIZE], path[128], dir[REPO_ORIGIN_SIZE];
 	char where[REPO_ORIGIN_SIZE], *text = NULL, *data = NULL;
+	uint64_t max = REPO_INDEX_UNPACKED_MAX;
 	struct deb_index index;
 	size_t len;
 	int rc = -1;
@@ -229,7 +230,9 @@ static int read_suite(const struct repo_context *c, const struct source *s,
 	    transport_get(c->transport, where, (size_t)index.size_bytes, index.sha256,
 			  &data, &len, err) < 0)
 		goto out;
-	rc = deb_read_packages(data, len, origin_base(s, base), c->only,
+	if (index.unpacked_bytes && index.unpacked_bytes < max)
+		max = index.unpacked_bytes;
+	rc = deb_read_packages(data, len, max, origin_base(s, base), c->only,
 			       repo_deb_arch(arch), packages, err);
 	if (rc < 0)
 		err_prefix(err, "%.250s", where);

@@ -78,7 +78,10 @@ cli() { run cli 900 sh tests/cli/run.sh; }
 binaries() { run binaries 120 sh tests/binaries/run.sh; }
 documents() { run documents 300 sh tests/ssm-docs/run.sh; }
 scripts() { run scripts 600 sh tests/scripts/run.sh; }
-kmods() { run kmods 900 sh tests/kmods/run.sh; }
+kmods() {
+	run kmods 900 sh tests/kmods/run.sh
+	run 'kmods sources' 600 sh tests/kmods/repos.sh
+}
 image() {
 	run image 900 sh tests/image/run.sh
 	run 'image sign' 300 sh tests/image/sign.sh
