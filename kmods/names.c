@@ -81,8 +81,8 @@ static bool is_common(const char *name)
 		return false;
 	if (ends(name, "-common") || strstr(at, "-common-"))
 		return true;
-	at = strrchr(name, '-');
-	return digit(at[1]);
+	at = strrchr(name, '-') + 1;
+	return at[0] && at[strspn(at, "0123456789")] == '\0';
 }
 
 /* "cloud" of 6.1.0-56-cloud-amd64, "generic" of 6.1.0-56-amd64 and 6.5.0-9-generic. */
@@ -264,7 +264,9 @@ static bool rpm_role(const struct rpm_info *info, struct repo_package *p)
 	if (p->role == LOCK_IMAGE && !suse && strcmp(rest, images[0]) != 0 &&
 	    !ends(rest, images[1]))
 		return false;
-	if (p->role == LOCK_HEADERS && strchr(word, '-') && ends(word, "-matched"))
+	/* kernel-modules-core has no kernel in it. */
+	if (p->role == LOCK_IMAGE &&
+	    (strcmp(word, "modules") == 0 || ends(word, "-modules")))
 		return false;
 	snprintf(p->flavour, sizeof(p->flavour), "%s", word[0] ? word : "generic");
 	rpm_release(info, word, suse, p->release);

@@ -30,9 +30,9 @@ int deb_release_index(const char *text, const char *suite, const char *component
 		      struct err *err);
 
 /*
- * Reads a Packages file, compressed or not, of at most max_bytes unpacked: adds the kernel
- * packages of the architecture and of "all", their origins below base ("" for paths as
- * they are). Returns 0 or -1.
+ * Reads a Packages file, compressed or not, of at most max_bytes unpacked: adds the
+ * kernel packages of the architecture and of "all", their origins below base ("" for
+ * paths as they are). Returns 0 or -1.
  */
 int deb_read_packages(const void *data, size_t len_bytes, uint64_t max_bytes,
 		      const char *base, const char *only, const char *deb_arch,

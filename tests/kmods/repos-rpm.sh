@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The part of repos.sh that is about rpm repositories, directories and build trees. To be
 # sourced by it.
-: "${work:?}" "${web:?}" "${checked:?}" "${kmods:?}"
+: "${work:?}" "${web:?}" "${checked:?}" "${kmods:?}" "${key:?}"
 
 echo "# rpm repositories"
 redhat=usr/src/kernels/6.1.99-1.test.x86_64
@@ -31,7 +31,7 @@ kernel s generic x86_64 newest 1
 kernel s rt x86_64 all
 kernel s generic aarch64 all"
 	lock_words | diff "$work/rh.want" - > "$work/err" && rc=0 || rc=1
-	result $rc 'Red Hat names its kernels so'
+	result "$rc" 'Red Hat names its kernels so'
 done
 fetch 0 'its packages' '' --images
 for rpm in "$work/got"/kernel*.rpm; do
@@ -42,7 +42,7 @@ done
 	-printf '%P %l\n' | LC_ALL=C sort) > "$work/tree.got"
 printf 'link which\none 644 2 5\ntool 755 1 10\ntwo 644 2 5\nwhich 644 1 23\n' |
 	diff - "$work/tree.got" > "$work/err" && rc=0 || rc=1
-result $rc 'its files, links, modes, and the content of a file with two names'
+result "$rc" 'its files, links, modes, and the content of a file with two names'
 
 make_rpm "$work/suse" kernel-default-devel x86_64 '' \
 	usr/src/linux-6.1.99-150500.55.7-obj/x86_64/default 150500.55.7.1
@@ -57,7 +57,7 @@ EOF
 expect 0 'a repository of SUSE' '' resolve "source s rpm $work/suse $key
 kernel s default x86_64 newest 1"
 lock_words | diff "$work/suse.want" - > "$work/err" && rc=0 || rc=1
-result $rc 'SUSE names its kernels so'
+result "$rc" 'SUSE names its kernels so'
 
 gzip -dc "$work/suse/repodata/primary.xml.gz" > "$work/primary.xml"
 size=$(stat -c %s "$work/primary.xml")
@@ -105,7 +105,8 @@ bad_primary() {
 	bad_repo 5 "$1" "$2"
 }
 bad_primary 'a document type' 'has a document type' 's,<metadata,<!DOCTYPE x>\n&,'
-bad_primary 'a primary index that is cut' 'XML at line' '$d'
+# shellcheck disable=SC2016 # sed's word
+bad_primary 'a primary index that is cut' 'XML at line' '$ d'
 bad_primary 'a package that leads upward' 'leads upward' 's,href=",&a/../../,'
 bad_primary 'a package at an absolute path' 'absolute path' 's,href=",&/etc/,'
 bad_primary 'a package in another repository' 'another repository' \
@@ -137,7 +138,7 @@ hostile_rpm() {
 		[ "$now" = "$(printf '.\n./neighbour\n./neighbour/canary')" ] &&
 			[ "$(cat "$work/place/neighbour/canary")" = alive ] &&
 			[ "$(stat -c %h "$work/place/neighbour/canary")" -eq 1 ] && rc=0 || rc=1
-		result $rc "$name: nothing is written outside"
+		result "$rc" "$name: nothing is written outside"
 	done
 }
 link='link|120777|../neighbour'
@@ -157,7 +158,7 @@ python3 tests/kmods/rpm.py "$work/good.rpm" xz 'a|100644||2|9' 'b|100755|content
 expect 0 'the same tool makes an honest one' '' "$checked" unpack --into "$work/honest" \
 	"$work/good.rpm"
 [ "$(cat "$work/honest/a" "$work/honest/b")" = contentcontent ] && rc=0 || rc=1
-result $rc 'its file has its content under both names'
+result "$rc" 'its file has its content under both names'
 head -c 120 "$work/good.rpm" > "$work/short.rpm"
 expect 5 'an rpm that is cut in its header' 'short.rpm: its header' "$checked" unpack \
 	--into "$work/into2" "$work/short.rpm"
@@ -171,7 +172,7 @@ kernel s cloud x86_64 all"
 grep '99-150500' "$work/lock" | cut -d ' ' -f 1-5 | diff "$work/suse.want" - > "$work/err" &&
 	grep -q '^common x86_64 6.1.0-99-cloud-amd64 linux-headers-6.1.0-99-common ' \
 		"$work/lock" && rc=0 || rc=1
-result $rc 'what the packages say of themselves is what the indexes say'
+result "$rc" 'what the packages say of themselves is what the indexes say'
 fetch 0 'packages out of a directory' ''
 head -c 500 "$work/suse/kernel-default-6.1.99-150500.55.7.1.x86_64.rpm" > "$work/dir/cut.rpm"
 bad_source 5 'a directory with a broken rpm' 'cut.rpm: ' "source s dir $work/dir"
@@ -188,12 +189,12 @@ expect 0 'a kernel build tree' '' resolve "source s tree $tree
 kernel s * x86_64 all"
 grep -q "^tree x86_64 6.1.5-own kernel-tree 6.1.5-own [0-9a-f]\{64\} [0-9]* $tree\$" \
 	"$work/lock" && rc=0 || rc=1
-result $rc 'is one line of a lock file'
+result "$rc" 'is one line of a lock file'
 cp "$work/lock" "$work/lock.tree"
 ln -sf /lib/modules/y "$tree/source"
 resolve "source s tree $tree
 kernel s * x86_64 all" 2> /dev/null
 cmp -s "$work/lock" "$work/lock.tree" && rc=1 || rc=0
-result $rc 'a tree that changed has another hash'
+result "$rc" 'a tree that changed has another hash'
 expect 5 'a tree of another architecture' 'is not for aarch64' resolve "source t tree $tree
 kernel t * aarch64 all"

@@ -5,6 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
+# shellcheck disable=SC2034 # repos-rpm.sh uses it
 kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
 checked=$root/build/check/bin/kmods
 failed=0

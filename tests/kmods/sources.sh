@@ -68,7 +68,7 @@ make_index() {
 # claim for the unpacked index. Writes Release and InRelease.
 sign_release() {
 	(
-		cd "$1"
+		cd "$1" || return
 		printf 'Origin: test\nSuite: %s\nCodename: %s\n' "$2" "$2"
 		[ -z "${3:-}" ] || echo "Valid-Until: $3"
 		echo 'SHA256:'
