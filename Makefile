@@ -31,6 +31,7 @@ help:
 	@echo 'make release          the same with every module boot-tested on its kernel'
 	@echo 'make demo             walk the whole path in a virtual machine'
 	@echo 'make update-kernels   renew the locked kernels, also those of the tests'
+	@echo 'KERNELS=all           modules for every kernel that the archives offer, not the newest'
 	@echo 'make clean            remove what was built, keep downloads and libraries'
 	@echo 'make distclean        remove everything that is not source'
 	@echo 'DL=DIR                look for sources in DIR first'

@@ -188,6 +188,17 @@ static int open_parent(struct unpacking *up, const char *path, char name[NAME_MA
 	return up->parentfd;
 }
 
+/*
+ * In cpio the one name of a file that has its data may be a name that is not wanted, so a
+ * file with several names is unpacked in any case.
+ */
+static bool is_wanted(const struct unpacking *up, struct archive_entry *entry,
+		      const char *path)
+{
+	return !up->want || (up->cpio && archive_entry_nlink(entry) > 1) ||
+	       up->want(path, (uint64_t)archive_entry_size(entry));
+}
+
 static int unpack_entry(struct unpacking *up, struct archive_entry *entry,
 			const char *path, struct err *err)
 {
@@ -206,7 +217,7 @@ static int unpack_entry(struct unpacking *up, struct archive_entry *entry,
 			       (unsigned)type);
 	if (path[0] == '\0')
 		return err_set(err, ERR_FAILED, "it would replace the directory itself");
-	if (up->want && !up->want(path, (uint64_t)archive_entry_size(entry)))
+	if (!is_wanted(up, entry, path))
 		return 0;
 	dir = open_parent(up, path, name, err);
 	if (dir < 0)
