@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +12,20 @@
 #include <unistd.h>
 
 #include "kmods/file.h"
+#include "kmods/hostprogs.h"
 #include "toolkit/lib/io.h"
 
+/* fvol is built on this one. */
+#define HOST_ARCH "x86_64"
 #define INCLUDE_LINE "include /usr/src/"
 #define KBUILD_PREFIX "linux-kbuild-"
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /*
  * A flavour's Makefile is one line that includes the common one from where the package
- * would be installed. Beside it, it stands where the package would put it.
+ * would be installed: as many directories above as its own has below usr/src.
  */
-static int fix_makefile(int headersfd, struct err *err)
+static int fix_makefile(int headersfd, const char *above, struct err *err)
 {
 	char *text, *line, *fixed;
 	size_t len, head;
@@ -29,7 +33,7 @@ static int fix_makefile(int headersfd, struct err *err)
 
 	if (file_read(headersfd, "Makefile", 1 << 20, &text, &len, err) < 0)
 		return -1;
-	fixed = malloc(len + 8);
+	fixed = malloc(len + strlen(above) + 1);
 	line = strstr(text, INCLUDE_LINE);
 	if (!fixed) {
 		err_sys(err, errno, "changing the Makefile");
@@ -41,7 +45,7 @@ static int fix_makefile(int headersfd, struct err *err)
 			INCLUDE_LINE);
 	} else {
 		head = (size_t)(line - text);
-		len = (size_t)sprintf(fixed, "%.*sinclude ../%s", (int)head, text,
+		len = (size_t)sprintf(fixed, "%.*sinclude %s%s", (int)head, text, above,
 				      line + strlen(INCLUDE_LINE));
 		rc = file_put(headersfd, "Makefile", fixed, len, 0644, false, err);
 	}
@@ -50,8 +54,7 @@ static int fix_makefile(int headersfd, struct err *err)
 	return rc;
 }
 
-/* Another architecture's headers would fail far from the cause, or not at all. */
-static int check_headers(int headersfd, const struct arch *arch, struct err *err)
+int headers_check(int headersfd, const struct arch *arch, struct err *err)
 {
 	size_t len;
 	char *text;
@@ -172,6 +175,7 @@ int headers_finish_set(int setfd, struct err *err)
 struct linking {
 	int rootfd;
 	const char *set_path, *below;
+	bool rpm;
 };
 
 static int link_name(int fd, const char *name, void *arg, struct err *err)
@@ -189,37 +193,92 @@ static int link_name(int fd, const char *name, void *arg, struct err *err)
 	dir = tree_parent(l->rootfd, path, true, last, err);
 	if (dir < 0)
 		return -1;
-	if (symlinkat(target, dir, last) < 0)
+	/* Programs of an rpm for this machine stand where its own headers do. */
+	if (symlinkat(target, dir, last) < 0 && !(l->rpm && errno == EEXIST))
 		rc = err_sys(err, errno, "linking %s", path);
 	close(dir);
 	return rc;
+}
+
+/* The directory of a kernel's own headers, below the root. */
+static void headers_dir(const struct kernel *k, char dir[TREE_PATH_SIZE])
+{
+	const char *dash = strrchr(k->release, '-');
+
+	if (k->kind == KERNEL_SUSE && dash)
+		snprintf(dir, TREE_PATH_SIZE, "usr/src/linux-%.*s-obj/%s/%s",
+			 (int)(dash - k->release), k->release, k->arch->name, dash + 1);
+	else if (k->kind == KERNEL_REDHAT)
+		snprintf(dir, TREE_PATH_SIZE, "usr/src/kernels/%s", k->release);
+	else
+		snprintf(dir, TREE_PATH_SIZE, "usr/src/linux-headers-%s", k->release);
+}
+
+/* Of an rpm for another architecture: see hostprogs.h. */
+static int take_programs(const struct kernel *k, int headersfd, int setfd,
+			 const char *dir, struct err *err)
+{
+	char own[TREE_PATH_SIZE], name[NAME_MAX + 1], *at;
+	int parent, from, rc;
+
+	/* The same name, but for the architecture. */
+	snprintf(own, sizeof(own), "%s", dir);
+	while ((at = strstr(own, k->arch->name)) != NULL) {
+		size_t len = strlen(k->arch->name), have = strlen(HOST_ARCH);
+
+		memmove(at + have, at + len, strlen(at + len) + 1);
+		memcpy(at, HOST_ARCH, have);
+	}
+	parent = tree_parent(setfd, own, false, name, err);
+	if (parent < 0)
+		return err_prefix(err, "its packages have no programs for this machine");
+	from = openat(parent, name, DIRECTORY);
+	rc = from < 0 ? err_sys(err, errno, "opening %s", own)
+		      : hostprogs_replace(from, headersfd, err);
+	io_close(&from);
+	close(parent);
+	return rc;
+}
+
+static int finish_headers(const struct kernel *k, int headersfd, int rootfd, int setfd,
+			  const char *dir, struct err *err)
+{
+	bool rpm = k->kind == KERNEL_REDHAT || k->kind == KERNEL_SUSE;
+
+	if (headers_check(headersfd, k->arch, err) < 0 ||
+	    fix_makefile(headersfd, k->kind == KERNEL_SUSE ? "../../../" : "../", err) <
+		    0)
+		return -1;
+	if (!rpm)
+		return link_kbuild(headersfd, rootfd, err);
+	return strcmp(k->arch->name, HOST_ARCH) == 0
+		       ? 0
+		       : take_programs(k, headersfd, setfd, dir, err);
 }
 
 int headers_prepare(const struct kernel *kernel, int rootfd, int setfd,
 		    const char *set_path, char dir[TREE_PATH_SIZE], struct err *err)
 {
 	static const char *const below[] = { "usr/src", "usr/lib" };
-	/* Debian's and Ubuntu's; Red Hat's. */
-	static const char *const places[] = { "usr/src/linux-headers-%s/Makefile",
-					      "usr/src/kernels/%s/Makefile" };
+	bool rpm = kernel->kind == KERNEL_REDHAT || kernel->kind == KERNEL_SUSE;
 	char name[NAME_MAX + 1];
-	int fd = -1;
+	int parent, fd;
 
 	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
-		struct linking l = { rootfd, set_path, below[i] };
+		struct linking l = { rootfd, set_path, below[i], rpm };
 
 		if (each_name(setfd, below[i], link_name, &l, err) < 0)
 			return -1;
 	}
-	for (size_t i = 0; fd < 0 && i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(dir, TREE_PATH_SIZE, places[i], kernel->release);
-		fd = tree_parent(rootfd, dir, false, name, err);
-	}
+	headers_dir(kernel, dir);
+	parent = tree_parent(rootfd, dir, false, name, err);
+	fd = parent < 0 ? -1 : openat(parent, name, DIRECTORY);
+	if (parent >= 0 && fd < 0)
+		err_sys(err, errno, "opening %s", dir);
+	io_close(&parent);
 	if (fd < 0)
 		return err_prefix(err, "its packages have no headers for this release");
-	*strrchr(dir, '/') = '\0';
-	if (check_headers(fd, kernel->arch, err) == 0 && fix_makefile(fd, err) == 0 &&
-	    link_kbuild(fd, rootfd, err) == 0)
+	if (finish_headers(kernel, fd, rootfd, setfd, dir, err) == 0)
 		return fd;
 	close(fd);
 	return -1;

@@ -21,4 +21,10 @@ int headers_finish_set(int setfd, struct err *err);
 int headers_prepare(const struct kernel *kernel, int rootfd, int setfd,
 		    const char *set_path, char dir[TREE_PATH_SIZE], struct err *err);
 
+/*
+ * Another architecture's headers would fail far from the cause, or not at all: refuses
+ * those. headersfd is the directory for make -C.
+ */
+int headers_check(int headersfd, const struct arch *arch, struct err *err);
+
 #endif

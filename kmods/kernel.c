@@ -13,6 +13,7 @@
 #include "kmods/headers.h"
 #include "kmods/modcheck.h"
 #include "kmods/modinfo.h"
+#include "kmods/repo_tree.h"
 #include "kmods/spawn.h"
 #include "kmods/store.h"
 #include "kmods/tree.h"
@@ -370,6 +371,37 @@ static int open_log(const struct recipe *r, const struct kernel *k,
 	return fd;
 }
 
+/* A build tree of this machine: nothing is unpacked, and nothing in it is changed. */
+static int build_tree(const struct recipe *r, const struct kernel *k, int dirfd,
+		      const char *dir, const char *log, int logfd, struct module *m,
+		      struct err *err)
+{
+	const struct lock_package *tree = k->packages[0];
+	char hex[SHA256_HEX_SIZE];
+	struct place at;
+	uint64_t size;
+	int fd, rc = -1;
+
+	if (tree_digest(tree->origin, hex, &size, err) < 0)
+		return -1;
+	if (strcmp(hex, tree->package.sha256) != 0)
+		return err_set(err, ERR_NO, "%s has changed since it was listed",
+			       tree->origin);
+	if ((size_t)snprintf(at.source, PATH_MAX, "%s/lime", dir) >= PATH_MAX)
+		return too_long(err);
+	if (!realpath(tree->origin, at.headers))
+		return err_sys(err, errno, "resolving %s", tree->origin);
+	memcpy(at.root, at.headers, PATH_MAX);
+	memcpy(at.shared, at.headers, PATH_MAX);
+	fd = open(at.headers, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "opening %s", tree->origin);
+	if (headers_check(fd, k->arch, err) == 0)
+		rc = build_limes(r, k, &at, dirfd, fd, logfd, log, m, err);
+	close(fd);
+	return rc;
+}
+
 int kernel_build(const struct recipe *recipe, const struct kernel *kernel,
 		 struct module *module, struct err *err)
 {
@@ -385,7 +417,9 @@ int kernel_build(const struct recipe *recipe, const struct kernel *kernel,
 	if (logfd < 0)
 		return -1;
 	dirfd = new_dir(recipe->trees->fd, rel, err);
-	if (dirfd >= 0)
+	if (dirfd >= 0 && kernel->kind == KERNEL_TREE)
+		rc = build_tree(recipe, kernel, dirfd, dir, log, logfd, module, err);
+	else if (dirfd >= 0)
 		rc = build_in(recipe, kernel, dirfd, dir, log, logfd, module, err);
 	io_close(&dirfd);
 	io_close(&logfd);

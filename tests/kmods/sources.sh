@@ -156,3 +156,55 @@ put_primary() {
 	EOF
 	sign_repo "$1"
 }
+
+# Arguments: kmods, directory of Debian packages, lock file, architecture of a kernel in it,
+# new release, and of which architecture the programs are. Makes a whole tree of headers,
+# as Red Hat has it, of that kernel's Debian packages below $work/whole.
+make_whole_tree() {
+	rm -rf "$work/whole" "$work/whole.root"
+	awk -v a="$4" '$2 == a && ($1 == "headers" || $1 == "common" || $1 == "kbuild") {
+		sub(".*/", "", $8); print $8 }' "$3" | while read -r file; do
+		"$1" unpack --into "$work/whole.root" "$2/$file" > /dev/null
+	done
+	cp -R "$work/whole.root"/usr/src/linux-headers-*-common "$work/whole"
+	rm "$work/whole/scripts" "$work/whole/tools"
+	cp -R "$work/whole.root"/usr/lib/linux-kbuild-*/. "$work/whole/"
+	for flavour in "$work/whole.root"/usr/src/linux-headers-*; do
+		[ "${flavour%-common}" = "$flavour" ] || continue
+		old=${flavour##*/linux-headers-}
+		rm "$flavour/scripts" "$flavour/tools" "$flavour/Makefile"
+		cp -R "$flavour/." "$work/whole/"
+	done
+	grep -rlF "$old" "$work/whole/include/generated" "$work/whole/include/config" \
+		"$work/whole/.kernelvariables" | xargs sed -i "s/$old/$5/g"
+	rm -rf "$work/whole.root"
+}
+
+# Arguments: output directory, name, architecture, preamble, directory below the root,
+# release of the package, tree. Builds an rpm of that tree, which is moved into it.
+make_tree_rpm() {
+	cat > "$work/test.spec" <<-EOF
+		Name: $2
+		Version: 6.1.99
+		Release: $6
+		Summary: test
+		License: GPL-2.0-only
+		AutoReqProv: no
+		$4
+		%description
+		of sources
+		%install
+		mkdir -p %{buildroot}/${5%/*}
+		mv $7 %{buildroot}/$5
+		%files
+		/$5
+	EOF
+	mkdir -p "$1"
+	rpmbuild --quiet --target "$3" -bb "$work/test.spec" \
+		-D "_topdir $work/rpmbuild" -D "_rpmdir $1" \
+		-D '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
+		-D '_binary_payload w1.gzdio' -D '_build_id_links none' \
+		-D '__os_install_post %{nil}' -D 'debug_package %{nil}' \
+		-D '_use_internal_dependency_generator 0' > "$work/rpmbuild.log" 2>&1 ||
+		{ cat "$work/rpmbuild.log" >&2; return 1; }
+}
