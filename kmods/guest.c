@@ -97,10 +97,9 @@ static int write_initramfs(const struct guest_test *t, int dirfd, struct err *er
 }
 
 static int emulate(const struct guest_test *t, const struct machine *m, const char *dir,
-		   const char *kernel, int logfd, struct err *err)
+		   int logfd, struct err *err)
 {
-	char image[PATH_MAX + TREE_PATH_SIZE], initramfs[PATH_MAX + 16], line[256],
-		limit[16];
+	char image[PATH_MAX + 16], initramfs[PATH_MAX + 16], line[256], limit[16];
 	/* timeout(1): an emulator that hangs ends, even when nobody waits any more. */
 	const char *const argv[] = {
 		"timeout",
@@ -137,7 +136,7 @@ static int emulate(const struct guest_test *t, const struct machine *m, const ch
 	};
 
 	snprintf(limit, sizeof(limit), "%u", t->timeout_s);
-	snprintf(image, sizeof(image), "%s/%s", dir, kernel);
+	snprintf(image, sizeof(image), "%s/vmlinuz", dir);
 	snprintf(initramfs, sizeof(initramfs), "%s/initramfs", dir);
 	/* Under load the emulator's timer fails the kernel's own check of it. */
 	snprintf(line, sizeof(line), "console=%s panic=-1 rdinit=/init quiet%s",
@@ -187,12 +186,17 @@ static int run_in(const struct guest_test *t, const struct machine *m, int dirfd
 		  char words[GUEST_WORDS_SIZE], struct err *err)
 {
 	struct err ended = { .kind = ERR_NONE, .text = "" };
-	char kernel[TREE_PATH_SIZE];
+	unsigned char *kernel;
+	size_t len;
+	int rc;
 
-	if (image_unpack(t->kernel, t->packages, dirfd, kernel, err) < 0 ||
-	    write_initramfs(t, dirfd, err) < 0)
+	if (image_read(t->kernel, t->packages, &kernel, &len, err) < 0)
 		return -1;
-	if (emulate(t, m, dir, kernel, logfd, &ended) < 0 &&
+	rc = file_put(dirfd, "vmlinuz", kernel, len, 0644, false, err);
+	free(kernel);
+	if (rc < 0 || write_initramfs(t, dirfd, err) < 0)
+		return -1;
+	if (emulate(t, m, dir, logfd, &ended) < 0 &&
 	    strstr(ended.text, "is not installed")) {
 		*err = ended;
 		return -1;

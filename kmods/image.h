@@ -2,15 +2,17 @@
 #ifndef FVOL_KMODS_IMAGE_H
 #define FVOL_KMODS_IMAGE_H
 
+#include <stddef.h>
+
 #include "kmods/lock.h"
-#include "kmods/tree.h"
 #include "toolkit/lib/err.h"
 
 /*
- * Unpacks what a machine boots (vmlinuz) of kernel's verified image package below dirfd,
- * and nothing else of its thousands of files; its name there is copied to name.
+ * Reads what a machine boots (vmlinuz) out of kernel's verified image package into memory
+ * that the caller frees. The package is read no further than that: most of it are
+ * modules.
  */
-int image_unpack(const struct kernel *kernel, const char *packages, int dirfd,
-		 char name[TREE_PATH_SIZE], struct err *err);
+int image_read(const struct kernel *kernel, const char *packages, unsigned char **data,
+	       size_t *len_bytes, struct err *err);
 
 #endif

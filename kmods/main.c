@@ -47,7 +47,7 @@ static int unpack_one(int dirfd, const char *path, const struct lock *lock,
 		return err_set(err, ERR_NO, "%s is not in the lock file", file);
 	if (locked)
 		sha256 = locked->package.sha256;
-	if (package_read(path, sha256, locked ? locked->size_bytes : 0, &data, &len,
+	if (package_load(path, sha256, locked ? locked->size_bytes : 0, &data, &len,
 			 err) < 0)
 		return -1;
 	file_digest(data, len, hex);

@@ -70,13 +70,13 @@ out:
 static int build_in(const struct recipe *r, const struct kernel *kernel, const char *key,
 		    int dirfd, struct module *entry, struct err *err)
 {
-	char name[TREE_PATH_SIZE], *data = NULL, *text = NULL;
+	unsigned char *data = NULL;
 	struct vmlinux vmlinux;
+	char *text = NULL;
 	size_t len;
 	int rc = -1;
 
-	if (image_unpack(kernel, r->packages, dirfd, name, err) < 0 ||
-	    file_read(dirfd, name, VMLINUX_BYTES_MAX, &data, &len, err) < 0)
+	if (image_read(kernel, r->packages, &data, &len, err) < 0)
 		goto out;
 	if (vmlinux_open(&vmlinux, data, len, err) < 0)
 		goto out;

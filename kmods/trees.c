@@ -20,7 +20,7 @@
 #define MEMORY_NEEDED_KIB (1024ULL * 1024)
 #define MOUNT_OPTIONS "size=1g,mode=0755"
 
-int package_read(const char *path, const char *sha256, uint64_t size_bytes, char **data,
+int package_load(const char *path, const char *sha256, uint64_t size_bytes, char **data,
 		 size_t *len_bytes, struct err *err)
 {
 	char hex[SHA256_HEX_SIZE];
@@ -38,7 +38,7 @@ int package_read(const char *path, const char *sha256, uint64_t size_bytes, char
 		       hex, sha256);
 }
 
-int package_read_locked(const char *packages, const struct lock_package *package,
+int package_load_locked(const char *packages, const struct lock_package *package,
 			char **data, size_t *len_bytes, struct err *err)
 {
 	char path[PATH_MAX];
@@ -48,7 +48,7 @@ int package_read_locked(const char *packages, const struct lock_package *package
 	    sizeof(path))
 		return err_set(err, ERR_FAILED, "the name of %s is too long",
 			       package->file);
-	return package_read(path, package->package.sha256, package->size_bytes, data,
+	return package_load(path, package->package.sha256, package->size_bytes, data,
 			    len_bytes, err);
 }
 
@@ -202,7 +202,7 @@ int trees_unpack(const char *packages, const struct lock_package *package, int d
 	char *data;
 	int rc;
 
-	if (package_read_locked(packages, package, &data, &len, err) < 0)
+	if (package_load_locked(packages, package, &data, &len, err) < 0)
 		return -1;
 	rc = unpack_select(data, len, package->file, dirfd, trees_want, err);
 	free(data);

@@ -63,11 +63,11 @@ int trees_unpack(const char *packages, const struct lock_package *package, int d
  * Reads a package into memory that the caller frees. With sha256 (and size_bytes, when
  * not 0) it must be that one: ERR_NO when it is not.
  */
-int package_read(const char *path, const char *sha256, uint64_t size_bytes, char **data,
+int package_load(const char *path, const char *sha256, uint64_t size_bytes, char **data,
 		 size_t *len_bytes, struct err *err);
 
 /* The same for a package of a lock file that stands in the directory packages. */
-int package_read_locked(const char *packages, const struct lock_package *package,
+int package_load_locked(const char *packages, const struct lock_package *package,
 			char **data, size_t *len_bytes, struct err *err);
 
 /* Is this file of a kernel's packages needed to build a module? See unpack_select(). */
