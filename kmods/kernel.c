@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "kmods/file.h"
@@ -253,7 +254,7 @@ static bool source_refused(const struct recipe *r, const char *log)
 	static const char *const words[] = { " error: ", "ERROR: modpost:" };
 	static const char *const excuses[] = { "No space left on device",
 					       "Cannot allocate memory", "Killed",
-					       "Input/output error" };
+					       "Input/output error", "write error" };
 	bool refused = false;
 	struct err ignored;
 	size_t len;
@@ -267,6 +268,14 @@ static bool source_refused(const struct recipe *r, const char *log)
 		refused = refused && !strstr(text, excuses[i]);
 	free(text);
 	return refused;
+}
+
+/* What make and compilers say then is far from the cause. */
+static bool disk_full(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && fs.f_bavail == 0;
 }
 
 static int build_lime(const struct recipe *r, const struct kernel *k,
@@ -312,6 +321,8 @@ static int build_limes(const struct recipe *r, const struct kernel *k,
 			why[1].text);
 	else
 		err_prefix(err, "LiME %s", r->limes[0]->version);
+	if (disk_full(r->scratchfd))
+		err_prefix(err, "the disk of %s is full", r->scratch);
 	return err_prefix(err, "see %s/%s", r->scratch, log);
 }
 
