@@ -43,6 +43,8 @@ BENCH_NEEDS := $(TOOL_BINARIES) $(IMAGE) out/kmods/catalogue.json vm-tools bench
 BENCH_NEEDS_compress := build/release/x86_64/bin/compress build/tests/bench/host/snappy \
 	$(BENCH_OUT)/x86_64/stages $(BENCH_OUT)/x86_64/timed build/stamps/packages-bench
 
+BENCH_NEEDS_kmods := $(KMODS) $(USED_LOCK) build/lime/used
+
 # SUITE= names tests/bench/SUITE.sh, BENCH_ARGS= are its options.
 SUITE ?= capture
 bench: $(or $(BENCH_NEEDS_$(SUITE)),$(BENCH_NEEDS))

@@ -122,9 +122,9 @@ build/check/bin/fuzz_modinfo: build/check/obj/kmods/modinfo.o
 build/check/bin/fuzz_unpack: $(PACKAGE_OBJS)
 build/check/bin/fuzz_rpm: $(PACKAGE_OBJS)
 build/check/bin/fuzz_repo_deb build/check/bin/fuzz_repo_rpm: $(INDEX_OBJS)
-build/check/bin/fuzz_pgp build/check/bin/test_names: $(INDEX_OBJS)
+build/check/bin/fuzz_pgp build/check/bin/test_names build/check/bin/test_kmods: $(INDEX_OBJS)
 KMODS_CHECKED := $(addprefix build/check/bin/,fuzz_modinfo fuzz_unpack fuzz_rpm \
-	fuzz_repo_deb fuzz_repo_rpm fuzz_pgp test_names)
+	fuzz_repo_deb fuzz_repo_rpm fuzz_pgp test_names test_kmods)
 $(KMODS_CHECKED): HOST_LIBS := $(KMODS_HOST_LIBS)
 build/check/bin/kmods: $(SRC_kmods:%.c=build/check/obj/%.o) build/check/libfvol.a
 	@mkdir -p $(@D)

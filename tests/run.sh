@@ -80,6 +80,8 @@ documents() { run documents 300 sh tests/ssm-docs/run.sh; }
 scripts() { run scripts 600 sh tests/scripts/run.sh; }
 kmods() {
 	run kmods 900 sh tests/kmods/run.sh
+	run 'kmods build' 900 sh tests/kmods/build.sh
+	run 'kmods boot' 900 sh tests/kmods/boot.sh
 	run 'kmods sources' 600 sh tests/kmods/repos.sh
 }
 image() {

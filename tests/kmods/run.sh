@@ -1,7 +1,6 @@
 #!/bin/sh
-# kmods: hostile packages are refused with the entry named and nothing written outside,
-# modules come out the same anywhere, and a build that is repeated, broken or killed
-# leaves a true catalogue. Needs what `make` has built.
+# kmods: hostile packages are refused with the entry named and nothing written outside, and
+# so are bad lock files and packages that are gone. Needs what `make` has built.
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -192,125 +191,9 @@ bad_lock 'a bad hash' 'SHA-256' "headers x86_64 6.1 a 1 abc 1 pool/a"
 bad_lock 'a kernel without headers' 'exactly one headers' \
 	"common x86_64 6.1 a 1 $sum 1 pool/a"
 
-# Arguments: catalogue directory. Returns: 0 when every module that it lists is there.
-true_catalogue() {
-	"$kmods" show "$1/catalogue.json" > "$work/table" &&
-		awk -v d="$1" 'NR > 1 { print $7 "  " d "/" $1 "/" $2 "/lime.ko" }' \
-			"$work/table" > "$work/sums" &&
-		{ [ ! -s "$work/sums" ] || sha256sum --quiet -c "$work/sums"; }
-}
-
-# Arguments: catalogue directory. Prints what identifies its files and their state.
-identity() {
-	find "$1" -type f -printf '%P %i %T@ %s\n' | LC_ALL=C sort
-}
-
-if [ ! -f "$lock" ] || [ ! -d "$lime" ]; then
-	echo "FAIL builds: there are no packages: run make first"
-	exit 1
-fi
-count=$(awk '$1 == "headers"' "$lock" | wc -l)
-a=$work/a
-expect 0 'a build' 'built in' build_with "$lock" "$a" --jobs 2
-[ "$(find "$a" -name lime.ko -perm 0644 | wc -l)" -eq "$count" ] &&
-	true_catalogue "$a" && rc=0 || rc=1
-result $rc 'every kernel has its module, and the catalogue is true'
-readelf -h "$a"/aarch64/*/lime.ko | grep -q 'Machine:.*AArch64' && rc=0 || rc=1
-result $rc 'the aarch64 module is for aarch64'
-grep -raqF -e "$work" -e "$root" "$a" && rc=1 || rc=0
-result $rc 'no module and no catalogue has a path of this machine'
-if [ -f out/kmods/catalogue.json ] && cmp -s build/lime/src/main.c "$lime/main.c"; then
-	cmp "$a/catalogue.json" out/kmods/catalogue.json > "$work/err" 2>&1 && rc=0 || rc=1
-	result $rc 'the catalogue is the one that make wrote elsewhere'
-fi
-
-identity "$a" > "$work/before"
-expect 0 'a second build' 'up to date' build_with "$lock" "$a"
-identity "$a" | cmp -s - "$work/before" && rc=0 || rc=1
-result $rc 'a second build touches nothing'
-
-if [ "$(id -u)" -eq 0 ]; then
-	b=$work/b/a-longer.name/x+y
-	mkdir -p "$b"
-	chmod 777 "$b"
-	# The checkout may be closed to others.
-	cp -R "$lime" "$work/lime"
-	mkdir "$work/packages"
-	awk '$1 != "image" { sub(".*/", "", $8); print $8 }' "$lock" | sort -u |
-		while read -r file; do cp "build/dl/$file" "$work/packages/"; done
-	cp "$kmods" "$lock" "$work/"
-	chmod -R a+rX "$work/lime" "$work/packages" "$work/kmods" "$work/used.lock"
-	expect 0 'a build by nobody, elsewhere' 'built in' \
-		setpriv --reuid=65534 --regid=65534 --clear-groups \
-		env -i PATH=/nowhere TZ=Asia/Tokyo LC_ALL=C.UTF-8 CC=false MAKEFLAGS=-n \
-		/bin/sh -c 'umask 077; cd /; exec "$@"' sh "$work/kmods" build \
-		--lock "$work/used.lock" --packages "$work/packages" --lime "$work/lime" \
-		--lime-version 1.12.0 --scratch "$b/s" --out "$b/o" --jobs 3
-	diff -r "$a" "$b/o" > "$work/err" 2>&1 && rc=0 || rc=1
-	result $rc 'another directory and another user give the same bytes'
-else
-	echo "skip a build by nobody, elsewhere: not root"
-fi
-
-# One kernel from here on: each change is one build.
+# One kernel of the lock that is used, for what follows.
 one=$work/one.lock
-grep ' x86_64 ' "$lock" > "$one"
-release=$(awk '$1 == "headers" { print $3 }' "$one")
-ko=$a/x86_64/$release/lime.ko
-sed -i '/x86_64/,$ s/"tested": false/"tested": true/' "$a/catalogue.json"
-expect 0 'a kernel taken out of the lock file' '' build_with "$one" "$a"
-[ ! -e "$a/aarch64/$(ls "$a/aarch64" 2> /dev/null)/lime.ko" ] &&
-	true_catalogue "$a" && [ "$(wc -l < "$work/table")" -eq 2 ] && rc=0 || rc=1
-result $rc 'its module and entry are gone'
-grep -q ' yes *yes ' "$work/table" && rc=0 || rc=1
-result $rc 'what a boot test noted of a kept module is kept'
-printf x >> "$ko"
-expect 0 'a module that was changed' 'built in' build_with "$one" "$a"
-true_catalogue "$a" && grep -q ' yes *no ' "$work/table" && rc=0 || rc=1
-result $rc 'it is built again, and no longer tested'
-
-mkdir "$work/tools"
-ln -s /usr/bin/x86_64-linux-gnu-gcc-12 /usr/bin/x86_64-linux-gnu-strip "$work/tools/"
-expect 5 'a missing cross compiler' 'aarch64-linux-gnu-gcc-12 is not installed' \
-	build_with "$lock" "$a" --tools "$work/tools"
-true_catalogue "$a" && grep -q "^x86_64  *$release " "$work/table" && rc=0 || rc=1
-result $rc 'the other kernel keeps its module'
-grep -q "1 of $count kernels have no module: aarch64 " "$work/err" && rc=0 || rc=1
-result $rc 'the failed kernel is named'
-[ "$(stat -c %Y "$a/catalogue.json")" -eq 0 ] && rc=0 || rc=1
-result $rc 'make would not take that catalogue for complete'
-
-# Both kinds of wrong input at once; neither keeps the other from being named.
-{
-	sed 's/ x86_64 / aarch64 /' "$one"
-	awk '$1 == "headers" { $6 = substr($6, 2) (substr($6, 1, 1) == "0" ? "1" : "0") }
-		{ print }' "$one"
-} > "$work/wrong.lock"
-expect 5 'headers of another architecture' 'its headers are not for aarch64' \
-	build_with "$work/wrong.lock" "$work/wrong"
-grep -q 'is another file' "$work/err" && grep -q '2 of 2 kernels' "$work/err" && rc=0 || rc=1
-result $rc 'a package with another hash'
-[ -z "$(find "$work/wrong" -name lime.ko)" ] && rc=0 || rc=1
-result $rc 'no module comes of them'
-
-grep -v '^kbuild ' "$one" > "$work/wrong.lock"
-expect 5 'headers without a kbuild' 'its packages have no linux-kbuild-' \
-	build_with "$work/wrong.lock" "$work/wrong"
-
-echo garbage > "$a/catalogue.json"
-setsid "$kmods" build --lock "$one" --packages "$root/build/dl" --lime "$lime" \
-	--lime-version 1.12.0 --scratch "$a.scratch" --out "$a" > "$work/out" 2>&1 &
-pid=$!
-sleep 2
-expect 5 'a second build at the same time' 'another build is at work' \
-	build_with "$one" "$a"
-kill -KILL "-$pid"
-wait "$pid" 2> /dev/null || :
-true_catalogue "$a" && rc=0 || rc=1
-result $rc 'killed in the middle, it leaves a true catalogue'
-expect 0 'a build after that' 'built in' build_with "$one" "$a"
-true_catalogue "$a" && [ "$(wc -l < "$work/table")" -eq 2 ] && rc=0 || rc=1
-result $rc 'it completes the catalogue'
+grep ' x86_64 6\.1\.[^ ]*-cloud-' "$lock" > "$one"
 
 # Fetching. A package that nobody has, and content instead of names.
 sed 's/6\.1\./6.0.99-gone./g; s/ [0-9a-f]\{8\}\([0-9a-f]\{56\}\) / 00000000\1 /' "$one" \
