@@ -8,7 +8,7 @@ kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 5' HUP INT TERM
-# shellcheck source=tests/kmods/checks.sh
+# shellcheck source=/dev/null
 . tests/kmods/checks.sh
 
 lock=$work/one.lock
@@ -53,7 +53,7 @@ stand_in 'echo "Kernel panic - not syncing"; exit 0'
 expect 1 'a guest that panics' 'the guest ended without a word' \
 	boot_test --tools "$work/tools"
 grep -q 'Kernel panic' "$work/boot/x86_64/$release.boot.log" && rc=0 || rc=1
-result $rc 'its console is kept'
+result "$rc" 'its console is kept'
 stand_in 'exec sleep 100'
 expect 1 'a guest that hangs' 'its boot test never finished' \
 	boot_test --tools "$work/tools" --timeout 1

@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 5' HUP INT TERM
 chmod 755 "$work"
-# shellcheck source=tests/kmods/checks.sh
+# shellcheck source=/dev/null
 . tests/kmods/checks.sh
 
 # Arguments: lock file, output directory, further options. Builds.
@@ -61,25 +61,25 @@ grep ' 6\.1\.[^ ]*-cloud-' "$used" > "$lock"
 a=$work/a
 expect 0 'a build' 'built in' build_with "$lock" "$a" --jobs 2
 [ "$(find "$a" -name lime.ko -perm 0644 | wc -l)" -eq 2 ] && lists "$a" 2 && rc=0 || rc=1
-result $rc 'every kernel has its module, and the catalogue is true'
+result "$rc" 'every kernel has its module, and the catalogue is true'
 readelf -h "$a"/aarch64/*/lime.ko | grep -q 'Machine:.*AArch64' && rc=0 || rc=1
-result $rc 'the aarch64 module is for aarch64'
+result "$rc" 'the aarch64 module is for aarch64'
 grep -raqF -e "$work" -e "$root" "$a" && rc=1 || rc=0
-result $rc 'no module and no catalogue has a path of this machine'
+result "$rc" 'no module and no catalogue has a path of this machine'
 [ -z "$(ls -A "$a.scratch/trees")" ] && [ ! -e "$a.scratch/x86_64/lime" ] && rc=0 || rc=1
-result $rc 'nothing unpacked is left'
+result "$rc" 'nothing unpacked is left'
 if [ -f out/kmods/catalogue.json ]; then
 	rc=0
 	for ko in "$a"/*/*/lime.ko; do
 		cmp "$ko" "out/kmods/${ko#"$a/"}" > "$work/err" 2>&1 || rc=1
 	done
-	result $rc 'the modules are the ones that make built elsewhere'
+	result "$rc" 'the modules are the ones that make built elsewhere'
 fi
 
 identity "$a" > "$work/before"
 expect 0 'a second build' 'up to date' build_with "$lock" "$a"
 identity "$a" | cmp -s - "$work/before" && rc=0 || rc=1
-result $rc 'a second build touches nothing'
+result "$rc" 'a second build touches nothing'
 tac "$lock" > "$work/other.lock"
 expect 0 'another order of the list, another output' 'taken from the store' \
 	build_with "$work/other.lock" "$work/other" --store "$a.scratch/store"
@@ -116,16 +116,16 @@ ko=$a/x86_64/$release/lime.ko
 sed -i '/x86_64/,$ s/"tested": false/"tested": true/' "$a/catalogue.json"
 expect 0 'a kernel taken out of the lock file' '' build_with "$one" "$a"
 [ ! -e "$a/aarch64/$(ls "$a/aarch64" 2> /dev/null)/lime.ko" ] && lists "$a" 1 && rc=0 || rc=1
-result $rc 'its module and entry are gone'
+result "$rc" 'its module and entry are gone'
 grep -q ' yes *yes ' "$work/table" && rc=0 || rc=1
-result $rc 'what a boot test noted of a kept module is kept'
+result "$rc" 'what a boot test noted of a kept module is kept'
 expect 0 'and put into it again' 'taken from the store' build_with "$lock" "$a"
 check 'it is not built for that' said 'built in' 0
 expect 0 'taken out once more' '' build_with "$one" "$a"
 printf x >> "$ko"
 expect 0 'a module that was changed' 'taken from the store' build_with "$one" "$a"
 lists "$a" 1 && grep -q ' yes *yes ' "$work/table" && rc=0 || rc=1
-result $rc 'it is the tested one again'
+result "$rc" 'it is the tested one again'
 printf x >> "$ko"
 for stored in "$a.scratch"/store/*/lime.ko; do printf x >> "$stored"; done
 expect 0 'a store that was changed' 'built in' build_with "$one" "$a"
@@ -136,10 +136,10 @@ ln -s /usr/bin/x86_64-linux-gnu-gcc-12 /usr/bin/x86_64-linux-gnu-strip "$work/to
 expect 5 'a missing cross compiler' 'aarch64-linux-gnu-gcc-12 is not installed' \
 	build_with "$lock" "$a" --tools "$work/tools"
 true_catalogue "$a" && grep -q "^x86_64  *$release " "$work/table" && rc=0 || rc=1
-result $rc 'the other kernel keeps its module'
+result "$rc" 'the other kernel keeps its module'
 check 'the failed kernel is named' said '1 of 2 kernels have no module: aarch64 ' 1
 [ "$(stat -c %Y "$a/catalogue.json")" -eq 0 ] && rc=0 || rc=1
-result $rc 'make would not take that catalogue for complete'
+result "$rc" 'make would not take that catalogue for complete'
 
 # Both kinds of wrong input at once; neither keeps the other from being named.
 {
@@ -150,9 +150,9 @@ result $rc 'make would not take that catalogue for complete'
 expect 5 'headers of another architecture' 'its headers are not for aarch64' \
 	build_with "$work/wrong.lock" "$work/wrong"
 grep -q 'is another file' "$work/err" && said '2 of 2 kernels' 1 && rc=0 || rc=1
-result $rc 'a package with another hash'
+result "$rc" 'a package with another hash'
 [ -z "$(find "$work/wrong" -name lime.ko)" ] && rc=0 || rc=1
-result $rc 'no module comes of them'
+result "$rc" 'no module comes of them'
 grep -v '^kbuild ' "$one" > "$work/wrong.lock"
 expect 5 'headers without a kbuild' 'its packages have no linux-kbuild-' \
 	build_with "$work/wrong.lock" "$work/wrong"
@@ -173,11 +173,11 @@ expect 5 'no version compiles' \
 	fall_back "$work/f" "$work/bad" 8.0 "$work/bad" 9.0
 grep -q "see $work/f.scratch/x86_64/$release.log" "$work/err" &&
 	grep -q 'not for this kernel' "$work/f.scratch/x86_64/$release.log" && rc=0 || rc=1
-result $rc 'the log is named and says why'
+result "$rc" 'the log is named and says why'
 expect 0 'a kernel that failed is tried again, by the fallback' 'LiME 1.12.0' \
 	fall_back "$work/f" "$work/bad" 8.0 "$lime" 1.12.0
 lists "$work/f" 1 && grep -q ' 1\.12\.0 ' "$work/table" && rc=0 || rc=1
-result $rc 'the catalogue says which version it is'
+result "$rc" 'the catalogue says which version it is'
 expect 2 'a fallback without its version' 'go together' \
 	build_with "$one" "$a" --fallback-lime "$lime"
 
@@ -223,12 +223,12 @@ if [ "$(id -u)" -eq 0 ]; then
 	grep -q 'No space left on device' "$work/disk.full" &&
 		[ "$(sed -n 1p "$work/disk.rc")" = 5 ] && rc=0 || rc=1
 	cp "$work/disk.full" "$work/err"
-	result $rc 'a full disk is named'
+	result "$rc" 'a full disk is named'
 	[ ! -s "$work/disk.found" ] && rc=0 || rc=1
-	result $rc 'no half of a module is left'
+	result "$rc" 'no half of a module is left'
 	[ "$(sed -n 2p "$work/disk.rc")" = 0 ] && lists "$work/disk.out" 1 && rc=0 || rc=1
 	cp "$work/disk.space" "$work/err"
-	result $rc 'with space it is built'
+	result "$rc" 'with space it is built'
 else
 	echo "skip a full disk: not root"
 fi
@@ -239,18 +239,18 @@ if [ -f "build/dl/$image" ]; then
 	expect 0 'symbols beside the module' 'built in' build_with "$one" "$a" --symbols
 	xz=$a/x86_64/$release/symbols.json.xz
 	xz -dc "$xz" | grep -q '"linux_banner"' && rc=0 || rc=1
-	result $rc 'the file is a symbol file'
+	result "$rc" 'the file is a symbol file'
 	grep -q "\"symbols_sha256\": \"$(sha256sum < "$xz" | cut -d ' ' -f 1)\"" \
 		"$a/catalogue.json" &&
 		grep -q '"kernel_build_id": "[0-9a-f]\{40\}"' "$a/catalogue.json" && rc=0 || rc=1
-	result $rc "the catalogue has its hash and the kernel's build id"
+	result "$rc" "the catalogue has its hash and the kernel's build id"
 	expect 0 'a second build with symbols' 'up to date' build_with "$one" "$a" --symbols
 	sed '/^image/ { s/'"$image"'/none.deb/ }' "$one" > "$work/noimage.lock"
 	rm -rf "$a.scratch/store"
 	expect 3 'an image that is not there' 'its symbol file' \
 		build_with "$work/noimage.lock" "$a" --symbols
 	[ ! -e "$xz" ] && lists "$a" 1 && rc=0 || rc=1
-	result $rc 'the module is there, an old symbol file is not'
+	result "$rc" 'the module is there, an old symbol file is not'
 else
 	echo "FAIL symbols: there is no $image: run make first"
 	failed=1

@@ -162,7 +162,7 @@ static void archive_of_a_guest(void)
 				   "00000000"
 				   "0000000b"
 				   "00000000"
-				   "TRAILER!!!\0\0\0";
+				   "TRAILER!!!\0\0\0\0";
 	struct cpio cpio = { 0 };
 	struct err err = { 0 };
 
