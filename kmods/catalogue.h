@@ -23,10 +23,10 @@
 #define MODULE_PACKAGES_MAX 8
 
 struct arch {
-	const char *name;   /* of uname -m, of our directories and of the cross tools */
-	const char *kbuild; /* ARCH= of the kernel's makefiles */
-	const char *config; /* the line of a configuration that is for it */
-	uint16_t machine;   /* EM_ of elf.h */
+	const char *name;     /* of uname -m, of our directories and of the cross tools */
+	const char *kbuild;   /* ARCH= of the kernel's makefiles */
+	const char *config;   /* the line of a configuration that is for it */
+	uint16_t machine;     /* EM_ of elf.h */
 	const char *vermagic; /* what the architecture adds to a module's vermagic */
 };
 

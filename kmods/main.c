@@ -9,6 +9,7 @@
 
 #include "kmods/build_command.h"
 #include "kmods/catalogue.h"
+#include "kmods/commands.h"
 #include "kmods/file.h"
 #include "kmods/lock.h"
 #include "kmods/obtain.h"
@@ -20,7 +21,8 @@
 #include "toolkit/lib/io.h"
 
 static const char usage[] =
-	"usage: kmods build | boot-test | resolve | fetch ...   (below)\n"
+	"usage: kmods COMMAND ...   (build, boot-test, resolve, fetch, sign, verify, add,\n"
+	"             export, import, need: below)\n"
 	"       kmods unpack --into DIR [--lock FILE | --sha256 HEX] PACKAGE...\n"
 	"       kmods show CATALOGUE\n"
 	"       kmods --help | --version\n"
@@ -29,10 +31,7 @@ static const char usage[] =
 	"prints the SHA-256 of each.\n"
 	"  --lock FILE       refuse what is not a package of this lock file\n"
 	"  --sha256 HEX      refuse the one package when it is another\n"
-	"show prints a catalogue as a table.\n"
-	"\n"
-	"Exit: 0 done; 1 a package is not the expected one, or a module did not pass its boot\n"
-	"test; 2 usage; 4 refused by the system; 5 failed.\n";
+	"show prints a catalogue as a table.\n";
 
 static int unpack_one(int dirfd, const char *path, const struct lock *lock,
 		      const char *sha256, struct err *err)
@@ -145,9 +144,10 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return bad_usage("no command is given", "");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return fputs(usage, stdout) < 0 || fputs(build_usage, stdout) < 0
+		return fputs(usage, stdout) < 0 || fputs(build_usage, stdout) < 0 ||
+				       fputs(obtain_usage, stdout) < 0
 			       ? ERR_FAILED
-			       : print(obtain_usage);
+			       : print(commands_usage);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return print(PROGRAM " (fvol) " FVOL_VERSION "\n");
 	if (strcmp(argv[1], "unpack") == 0)
@@ -157,5 +157,7 @@ int main(int argc, char **argv)
 	code = build_command(argc - 1, argv + 1);
 	if (code < 0)
 		code = obtain_command(argc - 1, argv + 1);
+	if (code < 0)
+		code = catalogue_command(argc - 1, argv + 1);
 	return code < 0 ? bad_usage("no such command: ", argv[1]) : code;
 }
