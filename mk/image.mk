@@ -28,7 +28,18 @@ IMAGE_SIGNING := build/stamps/image-options
 $(shell mkdir -p build/stamps; echo '$(strip $(IMAGE_OPTIONS))' | cmp -s - $(IMAGE_SIGNING) || \
 	echo '$(strip $(IMAGE_OPTIONS))' > $(IMAGE_SIGNING))
 
-out/fvol.img out/MANIFEST &: $(IMAGE) $(TOOL_BINARIES) out/kmods/catalogue.json \
+# The catalogue of modules is signed by the same key, for those who have it without the
+# image. Where nobody signs there must be no signature left of an earlier make.
+CATALOGUE_SIGNER := $(if $(SIGN_KEY),--sign-key $(SIGN_KEY)) \
+	$(if $(SIGN_COMMAND),--sign-command $(SIGN_COMMAND) --key $(SIGN_PUBLIC))
+CATALOGUE_SIGNED := build/stamps/catalogue-signed
+$(CATALOGUE_SIGNED): out/kmods/catalogue.json $(IMAGE_SIGNING) $(SIGN_KEY) $(SIGN_PUBLIC) \
+		| $(KMODS)
+	@$(if $(strip $(CATALOGUE_SIGNER)),$(KMODS) sign $(CATALOGUE_SIGNER) out/kmods,\
+		rm -f out/kmods/catalogue.json.sig)
+	@touch $@
+
+out/fvol.img out/MANIFEST &: $(IMAGE) $(TOOL_BINARIES) $(CATALOGUE_SIGNED) \
 		$(IMAGE_SOURCES) $(IMAGE_STAMPS) VERSION mk/config.mk $(IMAGE_SIGNING) \
 		$(SIGN_KEY) $(SIGN_PUBLIC) $(if $(KEYS),$(wildcard $(KEYS)/*))
 	@mkdir -p out

@@ -122,9 +122,12 @@ build/check/bin/fuzz_modinfo: build/check/obj/kmods/modinfo.o
 build/check/bin/fuzz_unpack: $(PACKAGE_OBJS)
 build/check/bin/fuzz_rpm: $(PACKAGE_OBJS)
 build/check/bin/fuzz_repo_deb build/check/bin/fuzz_repo_rpm: $(INDEX_OBJS)
-build/check/bin/fuzz_pgp build/check/bin/test_names build/check/bin/test_kmods: $(INDEX_OBJS)
+build/check/bin/fuzz_catalogue build/check/bin/fuzz_msrepo: $(INDEX_OBJS)
 KMODS_CHECKED := $(addprefix build/check/bin/,fuzz_modinfo fuzz_unpack fuzz_rpm \
-	fuzz_repo_deb fuzz_repo_rpm fuzz_pgp test_names test_kmods)
+	fuzz_repo_deb fuzz_repo_rpm fuzz_pgp fuzz_catalogue fuzz_msrepo test_names \
+	test_kmods test_version)
+build/check/bin/fuzz_pgp build/check/bin/test_names build/check/bin/test_kmods \
+	build/check/bin/test_version: $(INDEX_OBJS)
 $(KMODS_CHECKED): HOST_LIBS := $(KMODS_HOST_LIBS)
 build/check/bin/kmods: $(SRC_kmods:%.c=build/check/obj/%.o) build/check/libfvol.a
 	@mkdir -p $(@D)

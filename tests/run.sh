@@ -83,6 +83,7 @@ kmods() {
 	run 'kmods build' 900 sh tests/kmods/build.sh
 	run 'kmods boot' 900 sh tests/kmods/boot.sh
 	run 'kmods sources' 600 sh tests/kmods/repos.sh
+	run 'kmods catalogue' 600 sh tests/kmods/catalogue.sh
 }
 image() {
 	run image 900 sh tests/image/run.sh
