@@ -10,14 +10,14 @@
 #include <unistd.h>
 
 #include "kmods/exchange.h"
+#include "kmods/fetch.h"
 #include "kmods/file.h"
+#include "kmods/list.h"
 #include "kmods/tree.h"
 #include "kmods/verify.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/limecat.h"
-
-#define LOCK_BYTES_MAX (4u << 20)
 
 const char *need_state_name(enum need_state state)
 {
@@ -127,74 +127,125 @@ int need_judge(const char *dir, const struct need_kernel *kernel,
 	return rc < 0 ? -1 : 0;
 }
 
-/* Is this line of a lock one of this kernel? Its second and third words say so. */
-static bool is_line_of(const char *line, const struct need_kernel *kernel)
+bool need_is_of(const struct lock_package *p, const struct need_kernel *k)
 {
-	const char *const words[] = { NULL, kernel->arch, kernel->release };
-
-	if (*line == '#')
-		return false;
-	for (size_t i = 0; i < 3; i++) {
-		size_t len;
-
-		line += strspn(line, " \t");
-		len = strcspn(line, " \t\n");
-		if (len == 0 || (words[i] && (strlen(words[i]) != len ||
-					      memcmp(line, words[i], len) != 0)))
-			return false;
-		line += len;
-	}
-	return true;
+	return strcmp(p->arch->name, k->arch) == 0 && strcmp(p->release, k->release) == 0;
 }
 
-/* Copies the lines of the kernels into a lock of their own. */
-static int write_lock(int scratchfd, const char *lock, const struct need_kernel *kernels,
-		      size_t count, struct err *err)
+bool need_has_packages(const struct lock *lock, const struct need_kernel *kernel)
 {
-	char *text, *out, *line, *next;
-	size_t len, used = 0, seen = 0;
-	int rc;
-
-	if (file_read(AT_FDCWD, lock, LOCK_BYTES_MAX, &text, &len, err) < 0)
-		return -1;
-	/* A kernel that two records name is one. */
-	out = malloc(len + 2);
-	if (!out) {
-		free(text);
-		return err_sys(err, errno, "reading %s", lock);
+	for (size_t i = 0; i < lock->count; i++) {
+		if (need_is_of(&lock->packages[i], kernel))
+			return true;
 	}
-	for (line = text; *line; line = next) {
-		size_t n = strcspn(line, "\n");
-		bool wanted = false;
+	return false;
+}
 
-		next = line + n + (line[n] == '\n');
-		for (size_t i = 0; i < count && !wanted; i++)
-			wanted = is_line_of(line, &kernels[i]);
-		if (!wanted)
-			continue;
-		memcpy(out + used, line, n);
-		out[used + n] = '\n';
-		used += n + 1;
+/* Is this source asked for other kernels of that architecture, and may it have this one?
+ */
+static bool may_offer(const struct list *list, const struct source *source,
+		      const struct need_kernel *kernel)
+{
+	if (strncmp(kernel->release, source->series, strlen(source->series)) != 0)
+		return false;
+	for (size_t i = 0; i < list->wanted_count; i++) {
+		if (list->wanted[i].source == source &&
+		    strcmp(list->wanted[i].arch->name, kernel->arch) == 0)
+			return true;
 	}
-	for (size_t i = 0; i < count; i++) {
-		bool has = false;
+	return false;
+}
 
-		out[used] = '\0';
-		for (line = out; *line && !has; line += strcspn(line, "\n") + 1)
-			has = is_line_of(line, &kernels[i]);
-		seen += has;
-		if (!has)
-			err_set(err, ERR_NO, "%s has no packages for %s %s", lock,
-				kernels[i].arch, kernels[i].release);
+/* The lines that ask each source for each kernel by its release; the caller frees. */
+static struct wanted *wanted_lines(const struct list *list,
+				   const struct need_kernel *kernels, size_t count,
+				   size_t *lines)
+{
+	struct wanted *wanted = calloc(list->source_count * count + 1, sizeof(*wanted));
+
+	*lines = 0;
+	for (size_t s = 0; wanted && s < list->source_count; s++) {
+		for (size_t i = 0; i < count; i++) {
+			struct wanted *w = &wanted[*lines];
+
+			if (!may_offer(list, &list->sources[s], &kernels[i]))
+				continue;
+			w->source = &list->sources[s];
+			w->arch = arch_find(kernels[i].arch);
+			w->selector = SELECT_RELEASE;
+			w->flavour[0] = '*';
+			snprintf(w->release, sizeof(w->release), "%s",
+				 kernels[i].release);
+			++*lines;
+		}
 	}
-	rc = seen < count ? -1
-			  : file_put(scratchfd, "need.lock", out, used, 0644, false, err);
-	free(out);
-	free(text);
+	return wanted;
+}
+
+int need_resolve(const char *path, const struct transport *transport, resolve_say *say,
+		 const struct need_kernel *kernels, size_t count, struct lock *lock,
+		 struct err *err)
+{
+	struct wanted *own = NULL;
+	struct resolver *resolver;
+	struct list list, asked;
+	struct err why;
+	int rc = -1;
+
+	if (list_read(path, &list, err) < 0)
+		goto out;
+	asked = list;
+	own = asked.wanted = wanted_lines(&list, kernels, count, &asked.wanted_count);
+	if (!own) {
+		err_sys(err, errno, "resolving");
+		goto out;
+	}
+	resolver = resolver_new(&asked, transport, say, err);
+	if (!resolver)
+		goto out;
+	/* Not every source has every kernel; what none has stays missing, and is told. */
+	if (asked.wanted_count > 0 && resolver_list(resolver, false, lock, &why) < 0)
+		say(why.text);
+	resolver_free(resolver);
+	rc = 0;
+out:
+	free(own);
+	list_free(&list);
 	return rc;
 }
 
-int need_build(const char *dir, const struct need_kernel *kernels, size_t count,
+/* A lock of what these kernels are built from, and its packages in their directory. */
+static int prepare(const struct lock *lock, const struct need_kernel *kernels,
+		   size_t count, const struct transport *transport, resolve_say *say,
+		   const struct build_options *o, struct err *err)
+{
+	const struct fetch_options fetch = { .lock = o->lock,
+					     .packages = o->packages,
+					     .images = true,
+					     .locked = true,
+					     .transport = transport,
+					     .say = say };
+	struct lock some = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < lock->count; i++) {
+		bool wanted = false;
+
+		for (size_t k = 0; k < count && !wanted; k++)
+			wanted = need_is_of(&lock->packages[i], &kernels[k]);
+		if (wanted)
+			rc = lock_add(&some, &lock->packages[i], err);
+	}
+	lock_sort(&some);
+	if (rc == 0)
+		rc = lock_write(o->lock, NULL, &some, NULL, err);
+	lock_free(&some);
+	return rc < 0 ? -1 : fetch_lock(&fetch, err);
+}
+
+int need_build(const char *dir, const struct lock *packages,
+	       const struct need_kernel *kernels, size_t count,
+	       const struct transport *transport, resolve_say *say,
 	       const struct build_options *options, struct err *err)
 {
 	const struct choice all = { NULL, NULL, false };
@@ -213,15 +264,12 @@ int need_build(const char *dir, const struct need_kernel *kernels, size_t count,
 		return -1;
 	/* Nothing of an earlier need may come along. */
 	rc = tree_remove(fd, "need", err);
-	if (rc == 0)
-		rc = write_lock(fd, options->lock, kernels, count, err);
 	close(fd);
-	if (rc < 0)
-		return -1;
 	o.lock = lock;
 	o.out = out;
 	o.catalogue_version = 1;
-	if (build_modules(&o, err) < 0)
+	if (rc < 0 || prepare(packages, kernels, count, transport, say, &o, err) < 0 ||
+	    build_modules(&o, err) < 0)
 		return -1;
 	return catalogue_add(out, dir, &all, &result, err);
 }

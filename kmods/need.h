@@ -11,6 +11,8 @@
 #include "kmods/build.h"
 #include "kmods/catalogue.h"
 #include "kmods/lock.h"
+#include "kmods/resolve.h"
+#include "kmods/transport.h"
 #include "toolkit/lib/err.h"
 
 #define NEED_RECORD_BYTES_MAX (64u << 20)
@@ -52,12 +54,29 @@ int need_from_release(const char *release, const char *arch, struct need_kernel 
 int need_judge(const char *dir, const struct need_kernel *kernel,
 	       struct need_verdict *verdict, struct err *err);
 
+/* Is it a package of this kernel? */
+bool need_is_of(const struct lock_package *package, const struct need_kernel *kernel);
+
+/* Has the lock packages of this kernel? */
+bool need_has_packages(const struct lock *lock, const struct need_kernel *kernel);
+
 /*
- * Builds the modules of these kernels alone, from the lines that options->lock has for
- * them, below options->scratch (options->out is not looked at), and adds them to the
- * catalogue in dir. ERR_NO when the lock has none for one of them. Returns 0 or -1.
+ * Asks the sources of a list (kernels.list), those that it asks for other kernels of the
+ * architecture, for these very releases, and adds their packages to lock. A kernel that
+ * none offers is no error: the lock has no packages for it. Returns 0 or -1.
  */
-int need_build(const char *dir, const struct need_kernel *kernels, size_t count,
+int need_resolve(const char *list, const struct transport *transport, resolve_say *say,
+		 const struct need_kernel *kernels, size_t count, struct lock *lock,
+		 struct err *err);
+
+/*
+ * Builds the modules of these kernels alone, from the packages that the lock has for
+ * them, which are brought into options->packages; below options->scratch (lock and out of
+ * options are not looked at). Adds them to the catalogue in dir. Returns 0 or -1.
+ */
+int need_build(const char *dir, const struct lock *packages,
+	       const struct need_kernel *kernels, size_t count,
+	       const struct transport *transport, resolve_say *say,
 	       const struct build_options *options, struct err *err);
 
 #endif

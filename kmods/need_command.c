@@ -17,13 +17,21 @@
 #define JOBS_MAX 256
 
 struct need {
-	const char *catalogue, *from, *arch, *lock_path, *jobs;
+	const char *catalogue, *from, *arch, *lock_path, *list, *ca, *offline, *jobs;
 	bool json, tested, build;
 	struct build_options options;
-	struct lock lock; /* empty: none was given */
+	struct lock lock; /* of a lock file, and what a list's sources offer */
+	struct transport *transport;
 	struct need_kernel *kernels;
 	size_t count;
 };
+
+static void say(const char *sentence)
+{
+	fputs(PROGRAM ": ", stderr);
+	cli_put_text(stderr, sentence);
+	fputc('\n', stderr);
+}
 
 static bool is_record(const char *operand)
 {
@@ -50,36 +58,22 @@ static int add_kernel(struct need *n, const char *what, bool record, struct err 
 	return 0;
 }
 
-/* Is it a package that builds this kernel's module, or its image? */
-static bool package_of(const struct lock_package *p, const struct need_kernel *k)
-{
-	return strcmp(p->arch->name, k->arch) == 0 && strcmp(p->release, k->release) == 0;
-}
-
-static bool lock_has(const struct lock *lock, const struct need_kernel *kernel)
-{
-	for (size_t i = 0; i < lock->count; i++) {
-		if (package_of(&lock->packages[i], kernel))
-			return true;
-	}
-	return false;
-}
-
 /* Which packages would give it, by the lock, or by how Debian and Ubuntu name them. */
 static void print_packages(const struct need *n, const struct need_kernel *k)
 {
-	if (!lock_has(&n->lock, k)) {
+	if (!need_has_packages(&n->lock, k)) {
 		printf("  %s; Debian and Ubuntu name its packages linux-headers-%s and "
 		       "linux-image-%s\n",
-		       n->lock_path ? "the lock file has no packages for it"
-				    : "no lock file was given",
+		       n->lock_path || n->list
+			       ? "neither lock file nor list has packages for it"
+			       : "no lock file and no list was given",
 		       k->release, k->release);
 		return;
 	}
 	for (size_t i = 0; i < n->lock.count; i++) {
 		const struct lock_package *p = &n->lock.packages[i];
 
-		if (package_of(p, k))
+		if (need_is_of(p, k))
 			printf("  %s %s %s\n", p->package.name, p->package.version,
 			       p->package.sha256);
 	}
@@ -94,7 +88,7 @@ static void add_packages(const struct need *n, const struct need_kernel *k,
 		const struct lock_package *p = &n->lock.packages[i];
 		struct json_node *o;
 
-		if (!package_of(p, k))
+		if (!need_is_of(p, k))
 			continue;
 		o = json_add_object(doc, list, NULL);
 		json_add_str(doc, o, "name", p->package.name);
@@ -182,11 +176,38 @@ static int build_missing(const struct need *n, struct err *err)
 		rc = need_judge(n->catalogue, &n->kernels[i], &verdict, err);
 		if (rc == 0 &&
 		    (verdict.state == NEED_MISSING || verdict.state == NEED_WRONG) &&
-		    lock_has(&n->lock, &n->kernels[i]))
+		    need_has_packages(&n->lock, &n->kernels[i]))
 			todo[count++] = n->kernels[i];
 	}
 	if (rc == 0 && count > 0)
-		rc = need_build(n->catalogue, todo, count, &n->options, err);
+		rc = need_build(n->catalogue, &n->lock, todo, count, n->transport, say,
+				&n->options, err);
+	free(todo);
+	return rc;
+}
+
+/* Opens the way to packages, and asks the list's sources for kernels without any. */
+static int reach_out(struct need *n, struct err *err)
+{
+	const struct transport_config config = { .scratch = n->options.scratch,
+						 .offline = n->offline,
+						 .ca = n->ca,
+						 .tools = n->options.tools };
+	struct need_kernel *todo = calloc(n->count, sizeof(*todo));
+	size_t count = 0;
+	int rc = 0;
+
+	if (!todo)
+		return err_set(err, ERR_FAILED, "out of memory");
+	n->transport = transport_new(&config, err);
+	if (!n->transport)
+		rc = -1;
+	for (size_t i = 0; i < n->count; i++) {
+		if (!need_has_packages(&n->lock, &n->kernels[i]))
+			todo[count++] = n->kernels[i];
+	}
+	if (rc == 0 && n->list && count > 0)
+		rc = need_resolve(n->list, n->transport, say, todo, count, &n->lock, err);
 	free(todo);
 	return rc;
 }
@@ -208,6 +229,7 @@ static int run(struct need *n, int argc, char **argv, int first, struct err *err
 
 	if (read_kernels(n, argc, argv, first, err) < 0 ||
 	    (n->lock_path && lock_read(n->lock_path, &n->lock, err) < 0) ||
+	    ((n->build || n->list) && reach_out(n, err) < 0) ||
 	    (n->build && build_missing(n, err) < 0))
 		return -1;
 	missing = tell(n, err);
@@ -229,13 +251,16 @@ static const char *contradiction(struct need *n, int operands)
 		return "need needs --catalogue";
 	if (!n->from && operands == 0)
 		return "no kernel is named: give releases or records";
-	if (!n->build && (o->packages || o->lime || o->lime_version || o->scratch ||
-			  n->jobs || o->tools))
+	if (!n->build && (o->packages || o->lime || o->lime_version || n->jobs))
 		return "options of a build go with --build";
-	if (n->build && (!n->lock_path || !o->packages || !o->lime || !o->lime_version ||
-			 !o->scratch))
-		return "--build needs --lock, --packages, --lime, --lime-version and "
-		       "--scratch";
+	if (n->list && !o->scratch)
+		return "--list needs --scratch";
+	if (n->build && ((!n->lock_path && !n->list) || !o->packages || !o->lime ||
+			 !o->lime_version || !o->scratch))
+		return "--build needs --lock or --list, --packages, --lime, "
+		       "--lime-version and --scratch";
+	if (!o->fallback != !o->fallback_version)
+		return "--fallback-lime and --fallback-lime-version go together";
 	n->options.jobs = n->jobs ? (unsigned)strtoul(n->jobs, &end, 10) : 1;
 	if (n->jobs && (*n->jobs < '1' || *n->jobs > '9' || *end || o->jobs > JOBS_MAX))
 		return "--jobs takes 1 to 256";
@@ -250,6 +275,12 @@ int command_need(int argc, char **argv)
 		{ "from", &n.from, NULL },
 		{ "arch", &n.arch, NULL },
 		{ "lock", &n.lock_path, NULL },
+		{ "list", &n.list, NULL },
+		{ "ca", &n.ca, NULL },
+		{ "offline", &n.offline, NULL },
+		{ "store", &n.options.store, NULL },
+		{ "fallback-lime", &n.options.fallback, NULL },
+		{ "fallback-lime-version", &n.options.fallback_version, NULL },
 		{ "json", NULL, &n.json },
 		{ "tested", NULL, &n.tested },
 		{ "build", NULL, &n.build },
@@ -274,11 +305,11 @@ int command_need(int argc, char **argv)
 		n.arch = "x86_64";
 	if (!n.options.tools)
 		n.options.tools = SPAWN_PATH;
-	n.options.lock = n.lock_path;
 	n.kernels = calloc(KERNELS_MAX, sizeof(*n.kernels));
 	if (!n.kernels)
 		return ERR_FAILED;
 	rc = run(&n, argc, argv, first, &err);
+	transport_free(n.transport);
 	lock_free(&n.lock);
 	free(n.kernels);
 	return rc < 0 ? err_report(&err, PROGRAM) : 0;
