@@ -84,6 +84,7 @@ kmods() {
 	run 'kmods boot' 900 sh tests/kmods/boot.sh
 	run 'kmods sources' 600 sh tests/kmods/repos.sh
 	run 'kmods catalogue' 600 sh tests/kmods/catalogue.sh
+	run 'kmods hook' 300 sh tests/kmods/hook.sh
 }
 image() {
 	run image 900 sh tests/image/run.sh

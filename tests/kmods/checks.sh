@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Results of checks. To be sourced; needs $work, sets $failed.
 : "${work:?}"
+# shellcheck disable=SC2034 # whoever sources it exits with it
 failed=0
 
 # Arguments: exit code of a check, name. Prints the result line.
@@ -9,6 +10,7 @@ result() {
 		echo "ok $2"
 	else
 		echo "FAIL $2"
+		# shellcheck disable=SC2034
 		failed=1
 		for stream in err out; do
 			[ ! -s "$work/$stream" ] || sed 's/^/  /' "$work/$stream"
