@@ -76,7 +76,7 @@ headers=$work/real/usr/src/linux-headers-$release
 # It includes the common one from where the package would be installed.
 sed -i 's|^include /usr/src/|include ../|' "$headers/Makefile"
 mkdir -p "$work/real/lib/modules/$release"
-ln -s "../../../usr/src/linux-headers-$release" "$work/real/lib/modules/$release/build"
+ln -sfn "../../../usr/src/linux-headers-$release" "$work/real/lib/modules/$release/build"
 expect 0 'a module of a build tree' "x86_64/$release" sh "$hook" --kmods "$kmods" \
 	--lime "$lime" --lime-version 1.12.0 --catalogue "$work/built" --root "$work/real" \
 	--scratch "$work"
