@@ -2,7 +2,7 @@
 # the address and undefined-behaviour sanitizers; everything else tests what was released.
 
 HOST_STAMPS := $(foreach dep,$(DEPS_host),$(call dep_stamp,host,$(dep)))
-HOST_LIBS := -Lbuild/deps/host/lib -lexpat -lyyjson $(HTTP_LIBS:%=-l%) -lzstd
+HOST_LIBS := -Lbuild/deps/host/lib -lexpat -lyyjson $(HTTP_LIBS:%=-l%) -lzstd -llzma -llz4 -lz
 
 build/check/obj/%.o: %.c mk/config.mk $(HOST_STAMPS)
 	@mkdir -p $(@D)

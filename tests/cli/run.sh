@@ -29,6 +29,7 @@ run_case() {
 		upload() { $run "$bin/upload" "$@"; }
 		grow() { $run "$bin/grow" "$@"; }
 		compress() { $run "$bin/compress" "$@"; }
+		symbols() { $run "$bin/symbols" "$@"; }
 		mkproc() { "$root/build/check/bin/mkproc" "$@"; }
 		umask 022
 		# shellcheck source=/dev/null

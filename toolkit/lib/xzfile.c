@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <lzma.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /*
- * Symbol files are text that repeats itself: 2 packs them in a third of the time of the
- * default 6, for a tenth more bytes.
+ * PRESET_COMMENT
  */
 #define PRESET 1
 /* A kernel's dictionary is 32 MiB, or 64 when it was packed by xz -9. */
@@ -122,6 +122,7 @@ int xzfile_unpack(const void *data, size_t len, void *out, size_t room, size_t *
 {
 	lzma_stream stream = LZMA_STREAM_INIT;
 	lzma_ret ret = lzma_auto_decoder(&stream, UNPACK_MEMORY, 0);
+	bool full;
 
 	if (ret == LZMA_OK) {
 		stream.next_in = data;
@@ -131,11 +132,14 @@ int xzfile_unpack(const void *data, size_t len, void *out, size_t room, size_t *
 		ret = lzma_code(&stream, LZMA_FINISH);
 	}
 	*got = room - stream.avail_out;
+	full = ret == LZMA_OK && stream.avail_out == 0;
 	lzma_end(&stream);
 	if (ret == LZMA_STREAM_END)
 		return 0;
-	if (ret == LZMA_OK)
+	if (full)
 		return err_set(err, ERR_FAILED, "xz data that unpack to more than %zu",
 			       room);
-	return err_set(err, ERR_FAILED, "%s", reason(ret));
+	/* Without an end, and with room: the input is not all there. */
+	return err_set(err, ERR_FAILED, "%s",
+		       reason(ret == LZMA_OK ? LZMA_BUF_ERROR : ret));
 }
