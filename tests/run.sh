@@ -104,6 +104,7 @@ vm() {
 	run 'vm formats' 1800 sh tests/vm/formats.sh
 	run 'vm disk' 1800 sh tests/vm/disk.sh
 	run 'vm kernels' 1800 sh tests/vm/kernels.sh
+	run 'vm symbols' 1800 sh tests/vm/symbols.sh
 }
 upload() {
 	run 'upload x86_64' 300 sh tests/upload/run.sh x86_64

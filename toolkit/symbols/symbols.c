@@ -159,7 +159,7 @@ static int parse(int argc, char **argv, struct options *opt)
 			fputs(usage, stdout);
 			return 0;
 		case 'V':
-			puts("symbols " FVOL_VERSION);
+			puts("symbols (fvol) " FVOL_VERSION);
 			return 0;
 		default:
 			fputs("Try 'symbols --help'.\n", stderr);
