@@ -37,7 +37,7 @@
 #define SIZE(s) seq_printf(out, "size %s %zu\n", #s, sizeof(struct s))
 #define VALUE(e, c) seq_printf(out, "value %s %s %lld\n", #e, #c, (long long)c)
 /* Sets all bits of the field and looks where they are. */
-#define BIT(s, m)                                                                        \
+#define BITFIELD(s, m)                                                                   \
 	do {                                                                             \
 		struct s *zeroed = kzalloc(sizeof(*zeroed), GFP_KERNEL);                 \
                                                                                          \
@@ -79,15 +79,15 @@ static void show_tasks(struct seq_file *out)
 	MEMBER(task_struct, files);
 	MEMBER(task_struct, nsproxy);
 	MEMBER(task_struct, signal);
-	BIT(task_struct, sched_reset_on_fork);
-	BIT(task_struct, in_iowait);
-	BIT(task_struct, no_cgroup_migration);
+	BITFIELD(task_struct, sched_reset_on_fork);
+	BITFIELD(task_struct, in_iowait);
+	BITFIELD(task_struct, no_cgroup_migration);
 	MEMBER(cred, uid);
 	MEMBER(cred, cap_effective);
 	MEMBER(nsproxy, net_ns);
 	MEMBER(signal_struct, thread_head);
 	MEMBER(signal_struct, tty);
-	MEMBER(pid, numbers);
+	MEMBER(pid, level);
 	MEMBER(pid_namespace, idr);
 	VALUE(pid_type, PIDTYPE_TGID);
 	VALUE(pid_type, PIDTYPE_SID);
@@ -151,7 +151,7 @@ static void show_net(struct seq_file *out)
 	MEMBER(sock, sk_protocol);
 	MEMBER(sock, sk_type);
 	MEMBER(sock, sk_socket);
-	BIT(sock, sk_kern_sock);
+	BITFIELD(sock, sk_kern_sock);
 	MEMBER(inet_sock, inet_sport);
 	MEMBER(inet_sock, inet_saddr);
 	MEMBER(unix_sock, addr);
