@@ -44,6 +44,8 @@ BENCH_NEEDS_compress := build/release/x86_64/bin/compress build/tests/bench/host
 	$(BENCH_OUT)/x86_64/stages $(BENCH_OUT)/x86_64/timed build/stamps/packages-bench
 
 BENCH_NEEDS_kmods := $(KMODS) $(USED_LOCK) build/lime/used
+BENCH_NEEDS_symbols := build/release/x86_64/bin/symbols $(BENCH_OUT)/x86_64/timed \
+	build/kernels/stamp-images build/stamps/packages-bench
 
 # SUITE= names tests/bench/SUITE.sh, BENCH_ARGS= are its options.
 SUITE ?= capture

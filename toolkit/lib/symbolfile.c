@@ -218,8 +218,12 @@ int symbolfile_write_fd(struct symbolfile_parts *parts, int fd, bool plain,
 	if (!parts->banner || !vmlinux_release(parts->banner, parts->banner_len,
 					       report->release, sizeof(report->release)))
 		return err_set(err, ERR_FAILED, "the kernel has no banner");
+	snprintf(report->banner, sizeof(report->banner), "%.*s",
+		 (int)parts->banner_len - 1, parts->banner);
+	memcpy(report->build_id, parts->build_id, sizeof(report->build_id));
+	report->machine = parts->machine;
 	if (btf_open(&btf, parts->btf, parts->btf_len, err) < 0)
-		return -1;
+		return err_prefix(err, "the kernel's types");
 	input.btf = &btf;
 	symtab_sort(&parts->symbols);
 	if (plain) {
@@ -261,6 +265,24 @@ fail:
 	io_close(&fd);
 	unlinkat(dirfd, partial, 0);
 	return -1;
+}
+
+int symbolfile_make(const void *kernel, size_t len, const char *system_map,
+		    size_t system_map_len, int dirfd, const char *name,
+		    struct symbolfile_report *report, struct err *err)
+{
+	struct symbolfile_parts parts = { 0 };
+	struct vmlinux opened;
+	int rc;
+
+	if (vmlinux_open(&opened, kernel, len, err) < 0)
+		return -1;
+	rc = symbolfile_from_kernel(&parts, &opened, system_map, system_map_len, err);
+	if (rc == 0)
+		rc = symbolfile_write(&parts, dirfd, name, false, report, err);
+	symbolfile_free(&parts);
+	vmlinux_close(&opened);
+	return rc;
 }
 
 void symbolfile_free(struct symbolfile_parts *parts)

@@ -32,6 +32,9 @@ struct symbolfile_parts {
 
 struct symbolfile_report {
 	char release[128];
+	char banner[VMLINUX_BANNER_MAX]; /* without its newline */
+	char build_id[2 * VMLINUX_BUILD_ID_MAX + 1];
+	uint16_t machine;
 	struct isf_result isf;
 	uint64_t file_bytes;
 };
@@ -74,6 +77,14 @@ int symbolfile_write_fd(struct symbolfile_parts *parts, int fd, bool plain,
  */
 int symbolfile_write(struct symbolfile_parts *parts, int dirfd, const char *name,
 		     bool plain, struct symbolfile_report *report, struct err *err);
+
+/*
+ * All of it in one call: the bytes of a kernel (see vmlinux_open()) and perhaps the text
+ * of its System.map, both borrowed, become dirfd/name. Takes some 100 MiB for a moment.
+ */
+int symbolfile_make(const void *kernel, size_t len, const char *system_map,
+		    size_t system_map_len, int dirfd, const char *name,
+		    struct symbolfile_report *report, struct err *err);
 
 void symbolfile_free(struct symbolfile_parts *parts);
 

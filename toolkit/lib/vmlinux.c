@@ -318,6 +318,8 @@ static void read_sections(struct vmlinux *kernel)
 
 	kernel->btf = vmlinux_section(kernel->data, kernel->len, ".BTF", &kernel->btf_len,
 				      NULL);
+	if (!kernel->btf_len)
+		kernel->btf = NULL;
 	notes = vmlinux_section(kernel->data, kernel->len, ".notes", &len, NULL);
 	if (notes) {
 		const char *id = elfnote_find((const char *)notes, len, "GNU",

@@ -183,18 +183,15 @@ static int print_json(const struct options *opt, const struct symbolfile_parts *
 {
 	struct json *doc = json_new();
 	struct json_node *root, *missing;
-	char banner[VMLINUX_BANNER_MAX];
 
 	if (!doc)
 		return err_sys(err, ENOMEM, "describing the file");
 	root = json_root(doc);
-	snprintf(banner, sizeof(banner), "%.*s", (int)parts->banner_len - 1,
-		 parts->banner);
 	json_add_str(doc, root, "file", opt->output);
 	json_add_str(doc, root, "release", report->release);
-	json_add_str(doc, root, "machine", machine_name(parts->machine));
-	json_add_str(doc, root, "build_id", parts->build_id);
-	json_add_str(doc, root, "banner", banner);
+	json_add_str(doc, root, "machine", machine_name(report->machine));
+	json_add_str(doc, root, "build_id", report->build_id);
+	json_add_str(doc, root, "banner", report->banner);
 	json_add_u64(doc, root, "kaslr_shift", parts->kaslr_shift);
 	json_add_u64(doc, root, "base_types", report->isf.base_types);
 	json_add_u64(doc, root, "user_types", report->isf.user_types);
