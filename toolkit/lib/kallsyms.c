@@ -25,23 +25,25 @@ struct tokens {
 	uint16_t index[TOKENS];
 };
 
-/* What is known of the addresses. */
+/* How the numbers of the table are meant. */
+enum meaning {
+	WHOLE,	     /* u64, the address */
+	FROM_PLACE,  /* i32, from its own place on */
+	FROM_BASE,   /* u32 */
+	WITH_PERCPU, /* i32; what is not negative is an address */
+};
+
 struct addresses {
 	unsigned char *raw;
-	bool whole;	 /* u64, not i32 */
-	bool has_percpu; /* CONFIG_KALLSYMS_ABSOLUTE_PERCPU */
-	uint64_t base;
+	enum meaning meaning;
+	uint64_t base; /* relative_base, or where the table stands */
 };
 
 bool kallsyms_told(const struct vmcoreinfo *info, struct kallsyms_tables *tables)
 {
-	bool relative;
-
 	*tables = (struct kallsyms_tables){ 0 };
-	relative =
-		vmcoreinfo_symbol(info, "kallsyms_offsets", &tables->offsets) &&
-		vmcoreinfo_symbol(info, "kallsyms_relative_base", &tables->relative_base);
-	return (relative ||
+	vmcoreinfo_symbol(info, "kallsyms_relative_base", &tables->relative_base);
+	return (vmcoreinfo_symbol(info, "kallsyms_offsets", &tables->offsets) ||
 		vmcoreinfo_symbol(info, "kallsyms_addresses", &tables->addresses)) &&
 	       vmcoreinfo_symbol(info, "kallsyms_num_syms", &tables->num_syms) &&
 	       vmcoreinfo_symbol(info, "kallsyms_names", &tables->names) &&
@@ -116,31 +118,34 @@ static int next_name(struct stream *stream, const struct tokens *tokens,
 	return out;
 }
 
-/*
- * Reads the addresses of count symbols. With absolute per-CPU symbols (x86_64 with SMP,
- * until 6.15) an offset that is not negative is an address; else all are unsigned.
- */
+/* Reads the numbers of count symbols and tells how they are meant. */
 static int read_addresses(struct kernview *view, const struct kallsyms_tables *tables,
 			  uint32_t count, struct addresses *addresses, struct err *err)
 {
 	unsigned char base[8];
 	size_t each = tables->offsets ? 4 : 8;
 
-	addresses->whole = !tables->offsets;
+	addresses->meaning = WHOLE;
 	addresses->raw = malloc(count * each);
 	if (!addresses->raw)
 		return err_sys(err, ENOMEM, "%u symbols", count);
 	if (kernview_read(view, tables->offsets ? tables->offsets : tables->addresses,
 			  addresses->raw, count * each, err) < 0)
 		return -1;
-	if (addresses->whole)
+	if (!tables->offsets)
+		return 0;
+	addresses->meaning = FROM_PLACE;
+	addresses->base = tables->offsets;
+	if (!tables->relative_base)
 		return 0;
 	if (kernview_read(view, tables->relative_base, base, sizeof(base), err) < 0)
 		return -1;
-	addresses->base = get_le(base, sizeof(base));
+	addresses->meaning = FROM_BASE;
+	addresses->base = tables->base ? tables->base : get_le(base, sizeof(base));
+	/* CONFIG_KALLSYMS_ABSOLUTE_PERCPU, of x86_64 until 6.15. */
 	for (size_t i = 0; i < count; i++)
 		if (addresses->raw[4 * i + 3] & 0x80)
-			addresses->has_percpu = true;
+			addresses->meaning = WITH_PERCPU;
 	return 0;
 }
 
@@ -148,11 +153,13 @@ static uint64_t address_of(const struct addresses *addresses, size_t i)
 {
 	uint64_t raw;
 
-	if (addresses->whole)
+	if (addresses->meaning == WHOLE)
 		return get_le(addresses->raw + 8 * i, 8);
 	raw = get_le(addresses->raw + 4 * i, 4);
-	if (!addresses->has_percpu)
+	if (addresses->meaning == FROM_BASE)
 		return addresses->base + raw;
+	if (addresses->meaning == FROM_PLACE)
+		return addresses->base + 4 * i + (uint64_t)(int64_t)(int32_t)raw;
 	/* kernel/kallsyms.c: relative_base - 1 - offset, of the negative ones. */
 	return raw & 0x80000000u ? addresses->base - 1 + (UINT64_C(0x100000000) - raw)
 				 : raw;

@@ -18,7 +18,8 @@ struct kallsyms_tables {
 	uint64_t token_table;	/* 256 strings */
 	uint64_t token_index;	/* 256 u16: where each of them begins */
 	uint64_t offsets;	/* i32 of each symbol; 0: there are addresses */
-	uint64_t relative_base; /* u64 */
+	uint64_t relative_base; /* u64; 0: each offset counts from its own place (7.x) */
+	uint64_t base;		/* its value, if not in place but relocated; else 0 */
 	uint64_t addresses;	/* u64 of each symbol; 0: there are offsets */
 };
 

@@ -4,7 +4,7 @@
  *   4.20 to 6.3  offsets or addresses, relative_base, num_syms, names, markers,
  *                (6.2 on: seqs_of_names), token_table, token_index
  *   6.4 on       num_syms, names, markers, token_table, token_index, offsets,
- *                relative_base, seqs_of_names
+ *                relative_base (7.x: none), seqs_of_names
  * markers has a u32 for every 256th symbol: where in names it stands. So a table of
  * tokens is believed when its index says the same as its strings, names when they end at
  * the markers and each marker agrees, offsets when they ascend.
@@ -23,6 +23,8 @@
 #define MARKER_STEP_MAX (514 * PER_MARKER)
 /* Of 3 bytes a symbol. */
 #define SEQS_MAX (3 * SYMTAB_COUNT_MAX)
+/* A kernel has 20,000 symbols and more; few markers would be found anywhere. */
+#define MARKERS_MIN 4
 #define PADDING_MAX 64
 /* Each candidate costs a walk over names; an image can be full of them. */
 #define CANDIDATES_MAX 256
@@ -105,7 +107,7 @@ static bool names_fit(struct area *area, size_t names, uint32_t count)
 		len = area->data[at++];
 		if (len >= 0x80)
 			len = (len & 0x7f) | (size_t)area->data[at++] << 7;
-		if (len < 2 || len > area->markers - at)
+		if (!len || len > area->markers - at)
 			return false;
 		at += len;
 	}
@@ -165,20 +167,39 @@ static bool find_markers(struct area *area, size_t *candidates)
 	for (size_t at = end / 4 * 4; at >= low + 4; at -= 4) {
 		size_t markers = count_markers(area, at - 4, end);
 
-		if (markers < 2)
+		if (markers < MARKERS_MIN)
 			continue;
 		if ((*candidates)++ == CANDIDATES_MAX)
 			return false;
 		area->markers = at - 4;
 		/* What follows the last one may look like one more. */
-		for (size_t n = markers; n >= 1 && n + 2 > markers; n--)
+		for (size_t n = markers; n >= MARKERS_MIN && n + 2 > markers; n--)
 			if (find_names(area, n))
 				return true;
 	}
 	return false;
 }
 
-/* Do the offsets ascend, in either of the two ways that they are meant? */
+/* Do offsets from their own places ascend? */
+static bool places_fit(const struct area *area, size_t at)
+{
+	int64_t last = INT64_MIN;
+
+	if (at > area->len || area->len - at < 4 * (size_t)area->count)
+		return false;
+	for (uint32_t i = 0; i < area->count; i++) {
+		int64_t place =
+			4 * (int64_t)i + (int32_t)u32_at(area, at + 4 * (size_t)i);
+
+		if (place < last)
+			return false;
+		last = place;
+	}
+	/* Zeros ascend as well. */
+	return last != 4 * (int64_t)(area->count - 1);
+}
+
+/* Do offsets from a base ascend, in either of the two ways that they are meant? */
 static bool offsets_fit(const struct area *area, size_t at)
 {
 	size_t falls = 0, falls_percpu = 0;
@@ -219,7 +240,7 @@ static bool find_numbers(const struct area *area, uint64_t va,
 	size_t bytes = align_up(4 * (size_t)area->count, 8), whole = 8 * area->count;
 	size_t behind = align_up(area->token_index + 2 * TOKENS, 8);
 
-	tables->offsets = tables->addresses = 0;
+	tables->offsets = tables->relative_base = tables->addresses = 0;
 	if (area->len - behind >= bytes + 8 && offsets_fit(area, behind)) {
 		tables->offsets = va + behind;
 		tables->relative_base = va + behind + bytes;
@@ -229,6 +250,11 @@ static bool find_numbers(const struct area *area, uint64_t va,
 	    offsets_fit(area, area->num_syms - 8 - bytes)) {
 		tables->relative_base = va + area->num_syms - 8;
 		tables->offsets = tables->relative_base - bytes;
+		return true;
+	}
+	behind = area->token_index + 2 * TOKENS;
+	if (places_fit(area, behind)) {
+		tables->offsets = va + behind;
 		return true;
 	}
 	if (area->num_syms >= whole && addresses_fit(area, area->num_syms - whole)) {
@@ -271,36 +297,68 @@ static bool search_segment(const struct kernview_segment *segment,
 /* KIMAGE_VADDR, where an Image begins, has this alignment; the first symbol is near. */
 #define IMAGE_ALIGN (2u << 20)
 
-/*
- * Where a raw Image was linked: the first symbol is in its first 2 MiB, and relative_base
- * is its address. With relocations as RELR, or applied, that value is in place. Else it
- * is zero there, and in the relocation that fills it in, which is the one whose place is
- * relative_base's if the Image begins at an aligned address right below the value.
+/* Fewer empty lists than this are chance: a kernel has 1,500. */
+#define LISTS_MIN 16
+
+/* The relocation of the u64 at offset `at`, whose value is near where the Image begins.
  */
-static uint64_t link_address(const struct kernview_segment *image, uint64_t relative_base)
+static uint64_t relocated(const struct kernview_segment *image, uint64_t at,
+			  uint64_t *value)
 {
-	uint64_t value = get_le(image->data + relative_base, 8);
-
-	if (value)
-		return value / IMAGE_ALIGN * IMAGE_ALIGN;
 	for (uint64_t i = 0; i + RELA_BYTES <= image->len_bytes; i += 8) {
-		const unsigned char *at = image->data + i;
-		uint64_t base = get_le(at, 8) - relative_base;
+		const unsigned char *rela = image->data + i;
+		uint64_t base = get_le(rela, 8) - at;
 
-		if (get_le(at + 8, 8) != RELA_RELATIVE || base % IMAGE_ALIGN)
-			continue;
-		value = get_le(at + 16, 8);
-		if (value - base < IMAGE_ALIGN && value % 4096 == 0)
+		*value = get_le(rela + 16, 8);
+		if (get_le(rela + 8, 8) == RELA_RELATIVE && base % IMAGE_ALIGN == 0 &&
+		    *value - base < IMAGE_ALIGN && *value % 4096 == 0)
 			return base;
 	}
 	return 0;
 }
 
+/*
+ * An empty list, LIST_HEAD_INIT, holds its own address twice: where the Image begins by
+ * most of them (the majority vote of Boyer and Moore).
+ */
+static uint64_t by_lists(const struct kernview_segment *image)
+{
+	uint64_t base = 0, votes = 0, count = 0;
+
+	for (uint64_t i = 0; i + 16 <= image->len_bytes; i += 8) {
+		uint64_t value = get_le(image->data + i, 8), own = value - i;
+
+		if (!(value >> 63) || own % IMAGE_ALIGN ||
+		    get_le(image->data + i + 8, 8) != value)
+			continue;
+		if (!votes)
+			base = own;
+		votes = own == base ? votes + 1 : votes - 1;
+		count += own == base;
+	}
+	return count >= LISTS_MIN ? base : 0;
+}
+
+/*
+ * Where a raw Image was linked. With relocations as RELR, or applied, addresses are in
+ * place: relative_base, which is that of the first symbol, and empty lists. With RELA
+ * they are zero there, and in the relocations.
+ */
+static uint64_t link_address(const struct kernview_segment *image,
+			     struct kallsyms_tables *tables)
+{
+	uint64_t value = 0;
+
+	if (!tables->relative_base)
+		return by_lists(image);
+	value = get_le(image->data + tables->relative_base, 8);
+	return value ? value / IMAGE_ALIGN * IMAGE_ALIGN
+		     : relocated(image, tables->relative_base, &tables->base);
+}
+
 static int place(struct kernview *view, struct kallsyms_tables *tables, struct err *err)
 {
-	uint64_t va = tables->offsets
-			      ? link_address(&view->segments[0], tables->relative_base)
-			      : 0;
+	uint64_t va = tables->offsets ? link_address(&view->segments[0], tables) : 0;
 
 	if (!(va >> 63))
 		return err_set(err, ERR_FAILED,
@@ -311,7 +369,8 @@ static int place(struct kernview *view, struct kallsyms_tables *tables, struct e
 	tables->token_table += va;
 	tables->token_index += va;
 	tables->offsets += va;
-	tables->relative_base += va;
+	if (tables->relative_base)
+		tables->relative_base += va;
 	return 0;
 }
 
