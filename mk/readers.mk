@@ -16,3 +16,9 @@ build/tests/bench/host/snappy: tests/bench/snappy.c tests/bench/memlike.h \
 		| build/stamps/packages-bench
 	@mkdir -p $(@D)
 	@$(CC_HOST) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -I. -o $@ $(filter %.c,$^) -lsnappy
+
+# What tests/vm/dumpsyms.sh compares with a guest's own words.
+build/check/bin/kernelsyms: build/check/obj/tests/readers/kernelsyms.o build/check/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
+test-programs: build/check/bin/kernelsyms
