@@ -19,6 +19,8 @@ build/check/bin/test_%: build/check/obj/tests/unit/test_%.o \
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
 
+build/check/bin/test_kallsyms: build/check/obj/tests/lib/fakekernel.o
+
 build/check/bin/mkproc: build/check/obj/tests/cli/mkproc.o \
 		build/check/obj/tests/lib/fakeproc.o
 	@mkdir -p $(@D)

@@ -1,0 +1,281 @@
+#include "tests/lib/fakekernel.h"
+
+#include <elf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "toolkit/lib/le.h"
+
+#define PER_MARKER 256
+#define BANNER_AT 0x100
+#define UTS_AT 0x200
+#define BTF_AT 0x800
+#define TABLES_AT 0xc00
+#define LONG_NAME 300
+
+struct symbol {
+	uint64_t addr;
+	char type;
+	char name[LONG_NAME + 2];
+};
+
+static struct symbol symbols[FAKE_SYMBOLS];
+static char tokens[256][16];
+
+/* One type, an int, and the names "" and "int". */
+static size_t make_btf(unsigned char *at)
+{
+	memset(at, 0, 24 + 16 + 5);
+	put_le(at, 0xeb9f, 2);
+	at[2] = 1;
+	put_le(at + 4, 24, 4);
+	put_le(at + 12, 16, 4);
+	put_le(at + 16, 16, 4);
+	put_le(at + 20, 5, 4);
+	put_le(at + 24, 1, 4);
+	put_le(at + 28, 1u << 24, 4);
+	put_le(at + 32, 4, 4);
+	put_le(at + 36, 32 | 1u << 24, 4);
+	memcpy(at + 40, "\0int", 5);
+	return 45;
+}
+
+static void name_symbol(size_t i, uint64_t addr, char type, const char *name)
+{
+	symbols[i].addr = addr;
+	symbols[i].type = type;
+	snprintf(symbols[i].name, sizeof(symbols[i].name), "%s", name);
+}
+
+static void make_symbols(const struct fakekernel *kernel)
+{
+	size_t i = 0;
+
+	if (kernel->percpu) {
+		name_symbol(i++, 0, 'A', "fixed_percpu_data");
+		name_symbol(i++, 0, 'A', "__per_cpu_start");
+		name_symbol(i++, 0x1000, 'A', "cpu_debug_store");
+	}
+	name_symbol(i++, kernel->va, 'T', "_stext");
+	name_symbol(i++, kernel->va, 'T', "_text");
+	if (!kernel->no_data) {
+		name_symbol(i++, kernel->va + BANNER_AT, 'D', "linux_banner");
+		name_symbol(i++, kernel->va + kernel->btf_at, 'R', "__start_BTF");
+		name_symbol(i++, kernel->va + kernel->btf_at + kernel->btf_len, 'R',
+			    "__stop_BTF");
+	}
+	for (; i < FAKE_SYMBOLS; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "symbol_%zu", i);
+		name_symbol(i, kernel->va + 0x1000 + 16 * i, "tTdDbB"[i % 6], name);
+	}
+	/* As long as C++ and Rust have them. */
+	memset(symbols[500].name, 'n', LONG_NAME);
+}
+
+/* Each character is a token of itself; what no name has stands for more of them. */
+static void make_tokens(void)
+{
+	for (size_t i = 0; i < 256; i++) {
+		if (i > ' ' && i <= '~')
+			snprintf(tokens[i], sizeof(tokens[i]), "%c", (int)i);
+		else
+			snprintf(tokens[i], sizeof(tokens[i]), "tok%02zx", i);
+	}
+	strcpy(tokens[0x80], "symbol_");
+	strcpy(tokens[0x81], "tsymbol_1");
+}
+
+/* Packs one name with its letter. Returns how many bytes. */
+static size_t pack(const struct symbol *symbol, unsigned char *out)
+{
+	unsigned char packed[2 * LONG_NAME];
+	char name[LONG_NAME + 4];
+	size_t len = 0, head;
+
+	snprintf(name, sizeof(name), "%c%s", symbol->type, symbol->name);
+	for (const char *at = name; *at;) {
+		unsigned char token = (unsigned char)*at;
+
+		for (unsigned char t = 0x80; t <= 0x81; t++)
+			if (strncmp(at, tokens[t], strlen(tokens[t])) == 0)
+				token = t;
+		packed[len++] = token;
+		at += strlen(tokens[token]);
+	}
+	head = len < 0x80 ? 1 : 2;
+	out[0] = (unsigned char)(head == 1 ? len : (len & 0x7f) | 0x80);
+	if (head == 2)
+		out[1] = (unsigned char)(len >> 7);
+	memcpy(out + head, packed, len);
+	return head + len;
+}
+
+static void align(struct fakekernel *kernel, size_t to)
+{
+	kernel->len = (kernel->len + to - 1) / to * to;
+}
+
+static void put(struct fakekernel *kernel, uint64_t value, size_t len)
+{
+	put_le(kernel->image + kernel->len, value, len);
+	kernel->len += len;
+}
+
+static void put_names(struct fakekernel *kernel)
+{
+	uint32_t markers[FAKE_SYMBOLS / PER_MARKER + 1];
+	size_t each = kernel->form == FAKE_PLACES ? 4 : 8;
+
+	align(kernel, each);
+	kernel->num_syms = kernel->len;
+	put(kernel, FAKE_SYMBOLS, 4);
+	align(kernel, each);
+	kernel->names = kernel->len;
+	for (size_t i = 0; i < FAKE_SYMBOLS; i++) {
+		if (i % PER_MARKER == 0)
+			markers[i / PER_MARKER] = (uint32_t)(kernel->len - kernel->names);
+		kernel->len += pack(&symbols[i], kernel->image + kernel->len);
+	}
+	align(kernel, each);
+	kernel->markers = kernel->len;
+	for (size_t i = 0; i <= (FAKE_SYMBOLS - 1) / PER_MARKER; i++)
+		put(kernel, markers[i], 4);
+}
+
+static void put_seqs(struct fakekernel *kernel)
+{
+	align(kernel, 8);
+	for (size_t i = 0; i < FAKE_SYMBOLS; i++)
+		put(kernel, i * 2654435761u % FAKE_SYMBOLS << 8, 3);
+}
+
+static void put_tokens(struct fakekernel *kernel)
+{
+	size_t each = kernel->form == FAKE_PLACES ? 4 : 8, starts[256];
+
+	align(kernel, each);
+	kernel->token_table = kernel->len;
+	for (size_t i = 0; i < 256; i++) {
+		starts[i] = kernel->len - kernel->token_table;
+		memcpy(kernel->image + kernel->len, tokens[i], strlen(tokens[i]) + 1);
+		kernel->len += strlen(tokens[i]) + 1;
+	}
+	align(kernel, each);
+	kernel->token_index = kernel->len;
+	for (size_t i = 0; i < 256; i++)
+		put(kernel, starts[i], 2);
+}
+
+static void put_numbers(struct fakekernel *kernel)
+{
+	align(kernel, kernel->form == FAKE_PLACES ? 4 : 8);
+	kernel->offsets = kernel->len;
+	kernel->relative_base = 0;
+	for (size_t i = 0; i < FAKE_SYMBOLS; i++) {
+		uint64_t addr = symbols[i].addr, off = addr - kernel->va;
+
+		if (kernel->form == FAKE_WHOLE)
+			put(kernel, addr, 8);
+		else if (kernel->form == FAKE_PLACES)
+			put(kernel, off - kernel->len, 4);
+		else if (!kernel->percpu)
+			put(kernel, off, 4);
+		else
+			put(kernel, addr >> 63 ? ~off : addr, 4);
+	}
+	if (kernel->form == FAKE_WHOLE || kernel->form == FAKE_PLACES)
+		return;
+	align(kernel, 8);
+	kernel->relative_base = kernel->len;
+	put(kernel, kernel->va, 8);
+}
+
+void fakekernel_make(struct fakekernel *kernel)
+{
+	bool old = kernel->form == FAKE_OLD || kernel->form == FAKE_SEQS ||
+		   kernel->form == FAKE_WHOLE;
+
+	memset(kernel->image, 0, sizeof(kernel->image));
+	memset(kernel->image, 0xcc, BANNER_AT);
+	memcpy(kernel->image + BANNER_AT, FAKE_BANNER, sizeof(FAKE_BANNER));
+	kernel->uts_at = UTS_AT;
+	strcpy((char *)kernel->image + UTS_AT + 3 * 65, FAKE_VERSION);
+	kernel->btf_at = BTF_AT;
+	kernel->btf_len = make_btf(kernel->image + BTF_AT);
+	kernel->len = TABLES_AT;
+	make_tokens();
+	make_symbols(kernel);
+	if (old)
+		put_numbers(kernel);
+	put_names(kernel);
+	if (kernel->form == FAKE_SEQS)
+		put_seqs(kernel);
+	put_tokens(kernel);
+	if (!old)
+		put_numbers(kernel);
+	if (!old)
+		put_seqs(kernel);
+	kernel->text_len = 0;
+	for (size_t i = 0; i < FAKE_SYMBOLS; i++)
+		kernel->text_len += (size_t)snprintf(
+			kernel->text + kernel->text_len,
+			sizeof(kernel->text) - kernel->text_len, "%016" PRIx64 " %c %s\n",
+			symbols[i].addr, symbols[i].type, symbols[i].name);
+}
+
+size_t fakekernel_elf(const struct fakekernel *kernel, unsigned char *out)
+{
+	Elf64_Ehdr ehdr = { .e_machine = EM_X86_64,
+			    .e_phoff = sizeof(ehdr),
+			    .e_phnum = 1 };
+	Elf64_Phdr phdr = { .p_type = PT_LOAD,
+			    .p_offset = sizeof(ehdr) + sizeof(phdr),
+			    .p_vaddr = kernel->va,
+			    .p_filesz = kernel->len,
+			    .p_memsz = kernel->len + 4096 };
+
+	memcpy(ehdr.e_ident, ELFMAG, SELFMAG);
+	ehdr.e_ident[EI_CLASS] = ELFCLASS64;
+	ehdr.e_ident[EI_DATA] = ELFDATA2LSB;
+	memcpy(out, &ehdr, sizeof(ehdr));
+	memcpy(out + sizeof(ehdr), &phdr, sizeof(phdr));
+	memcpy(out + phdr.p_offset, kernel->image, kernel->len);
+	return phdr.p_offset + kernel->len;
+}
+
+size_t fakekernel_vmcoreinfo(const struct fakekernel *kernel, uint64_t phys, bool told,
+			     char *out)
+{
+	const uint64_t va = kernel->va;
+	size_t room = 4096, len;
+
+	memset(out, 0, room);
+	len = (size_t)snprintf(
+		out, room,
+		"OSRELEASE=" FAKE_RELEASE "\nBUILD-ID=0123456789abcdef\nPAGESIZE=4096\n"
+		"SYMBOL(init_uts_ns)=%" PRIx64 "\nOFFSET(uts_namespace.name)=0\n"
+		"SYMBOL(_stext)=%" PRIx64 "\nNUMBER(phys_base)=%" PRId64
+		"\nNUMBER(pgtable_l5_enabled)=0\nKERNELOFFSET=%" PRIx64 "\n",
+		va + kernel->uts_at, va,
+		(int64_t)(phys - (va - UINT64_C(0xffffffff80000000))), va - FAKE_VA);
+	if (!told)
+		return len;
+	len += (size_t)snprintf(out + len, room - len,
+				"SYMBOL(kallsyms_names)=%" PRIx64
+				"\nSYMBOL(kallsyms_num_syms)=%" PRIx64
+				"\nSYMBOL(kallsyms_token_table)=%" PRIx64
+				"\nSYMBOL(kallsyms_token_index)=%" PRIx64
+				"\nSYMBOL(kallsyms_%s)=%" PRIx64 "\n",
+				va + kernel->names, va + kernel->num_syms,
+				va + kernel->token_table, va + kernel->token_index,
+				kernel->form == FAKE_WHOLE ? "addresses" : "offsets",
+				va + kernel->offsets);
+	if (kernel->relative_base)
+		len += (size_t)snprintf(out + len, room - len,
+					"SYMBOL(kallsyms_relative_base)=%" PRIx64 "\n",
+					va + kernel->relative_base);
+	return len;
+}
