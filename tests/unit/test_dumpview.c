@@ -6,7 +6,9 @@
 #include "tests/unit/check.h"
 #include "toolkit/lib/dumpview.h"
 #include "toolkit/lib/encoder_avml.h"
+#include "toolkit/lib/le.h"
 #include "toolkit/lib/lime.h"
+#include "toolkit/lib/zstd_frame.h"
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
@@ -107,6 +109,45 @@ static void encode(const char *format)
 		CHECK(ops->end(&state, &err) == 0);
 }
 
+/*
+ * Seekable zstd as another program may write it: frames of FRAME bytes wherever they
+ * fall, headers inside of them, and a table that is longer than what is read at once.
+ */
+#define FRAME 7000
+static void encode_foreign(void)
+{
+	static unsigned char stream[MEMORY], packed[2 * FRAME];
+	static unsigned char table[12 * (MEMORY / FRAME + 1) + 17];
+	void *scratch = aligned_alloc(64, (zstd_frame_pack_scratch() + 63) / 64 * 64);
+	size_t len = 0, entries = 0;
+
+	CHECK(zstd_frame_bound(FRAME) <= sizeof(packed));
+	if (fd >= 0)
+		close(fd);
+	fd = memfd_create("image", MFD_CLOEXEC);
+	for (size_t i = 0; i < ranges.count; i++) {
+		lime_header(&ranges.at[i], stream + len);
+		memcpy(stream + len + LIME_HEADER_BYTES, memory + ranges.at[i].start,
+		       range_bytes(&ranges.at[i]));
+		len += LIME_HEADER_BYTES + range_bytes(&ranges.at[i]);
+	}
+	for (size_t at = 0; at < len; at += FRAME) {
+		size_t plain = len - at < FRAME ? len - at : FRAME;
+		size_t n = zstd_frame_pack(stream + at, plain, packed, scratch);
+
+		put(NULL, packed, n, NULL);
+		put_le(table + 8 + 8 * entries, n, 4);
+		put_le(table + 12 + 8 * entries++, plain, 4);
+	}
+	put_le(table, SEEKABLE_FRAME_MAGIC, 4);
+	put_le(table + 4, 8 * entries + SEEKABLE_FOOTER_BYTES, 4);
+	put_le(table + 8 + 8 * entries, entries, 4);
+	table[12 + 8 * entries] = 0;
+	put_le(table + 13 + 8 * entries, SEEKABLE_MAGIC, 4);
+	put(NULL, table, 8 + 8 * entries + SEEKABLE_FOOTER_BYTES, NULL);
+	free(scratch);
+}
+
 /* Where the memory is that both ends of a read stand in. */
 static bool inside(uint64_t phys, size_t len)
 {
@@ -120,14 +161,21 @@ static void any_address(const char *format)
 {
 	static unsigned char buf[3 * MIB];
 	size_t wrong = 0, read = 0, refused = 0;
+	const struct decoder_ops *ops;
 
-	encode(format);
-	CHECK(dumpview_open(&view, fd, decoder_find(format), &err) == 0);
+	if (strcmp(format, "zst of another") == 0)
+		encode_foreign();
+	else
+		encode(format);
+	ops = format[0] == 'r' ? decoder_find(format) : NULL;
+	CHECK(dumpview_open(&view, fd, ops, &err) == 0);
 	for (int i = 0; i < 400; i++) {
 		uint64_t phys = next_random() % MEMORY;
 		size_t len = 1 + next_random() % (i % 10 ? 20000 : sizeof(buf));
 
-		/* Now and then on from where the last one was. */
+		/* Often where a range begins: its frame was seen in the survey. */
+		if (i % 4 == 0)
+			phys = ranges.at[i / 4 % 3].start;
 		if (phys + len > MEMORY)
 			continue;
 		if (dumpview_read(&view, phys, buf, len, &err) < 0) {
@@ -169,6 +217,11 @@ static void raw(void)
 static void zst(void)
 {
 	any_address("zst");
+}
+
+static void zst_of_another(void)
+{
+	any_address("zst of another");
 }
 
 /* Piece after piece shows all memory, also when something else is read in between. */
@@ -315,6 +368,7 @@ int main(void)
 	RUN(avml);
 	RUN(raw);
 	RUN(zst);
+	RUN(zst_of_another);
 	RUN(piece_after_piece);
 	RUN(damaged);
 	RUN(many_stretches);
