@@ -7,6 +7,7 @@
 
 #include "toolkit/lib/btf.h"
 #include "toolkit/lib/dumpview.h"
+#include "toolkit/lib/findsyms.h"
 #include "toolkit/lib/kallsyms.h"
 #include "toolkit/lib/kernview.h"
 #include "toolkit/lib/vmlinux.h"
@@ -21,6 +22,8 @@
 /* struct new_utsname: sysname, nodename, release, version, ... */
 #define UTS_FIELD_BYTES 65
 #define UTS_VERSION_FIELD 3
+/* Data and bss stand behind the code, which always has symbols: 5 to 20 MiB. */
+#define BEHIND_SYMBOLS (48u << 20)
 /* Each may cost a search of a kernel's image: memory can be full of forgeries. */
 #define CANDIDATES_MAX 64
 
@@ -30,6 +33,7 @@ static void forget(struct dumpsyms *syms)
 	free(syms->btf);
 	syms->btf = NULL;
 	syms->btf_len = 0;
+	syms->found = 0;
 }
 
 /*
@@ -73,6 +77,19 @@ static bool uts_version(const struct dumpsyms *syms, struct kernview *view,
 	       memchr(version, '\0', 1 + UTS_FIELD_BYTES) && version[1];
 }
 
+/* The banner that was found at `at` in the loaded image becomes a symbol. */
+static int add_banner(struct dumpsyms *syms, const struct kernview *view, const char *at,
+		      struct err *err)
+{
+	static const char name[] = "linux_banner";
+	const struct kernview_segment *image = &view->segments[0];
+	uint64_t off = (uint64_t)((const unsigned char *)at - image->data);
+
+	syms->found++;
+	return symtab_add(&syms->symbols, name, sizeof(name) - 1, image->va + off, 'D',
+			  err);
+}
+
 static int find_banner(struct dumpsyms *syms, struct kernview *view, struct err *err)
 {
 	const struct symtab_entry *symbol = symtab_find(&syms->symbols, "linux_banner");
@@ -102,11 +119,27 @@ static int find_banner(struct dumpsyms *syms, struct kernview *view, struct err 
 	end = at + view->segments[0].len_bytes;
 	while ((at = vmlinux_find_banner(at, (size_t)(end - at), &len))) {
 		if (take_banner(syms, at, len, has_version ? version : NULL))
-			return 0;
+			return add_banner(syms, view, at, err);
 		at += len;
 	}
 	return err_set(err, ERR_FAILED, "the kernel has no banner of %s",
 		       syms->info.release);
+}
+
+/* What of the dump is looked through ends not far behind the last symbol. */
+static void bound_image(const struct dumpsyms *syms, struct kernview *view)
+{
+	struct kernview_segment *image = &view->segments[0];
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < syms->symbols.count; i++) {
+		uint64_t off = syms->symbols.entries[i].addr - image->va;
+
+		if (off < image->len_bytes && off > last)
+			last = off;
+	}
+	if (image->len_bytes - last > BEHIND_SYMBOLS)
+		image->len_bytes = last + BEHIND_SYMBOLS;
 }
 
 /* Copies the BTF at va when it is len bytes long (0: as it says). Returns 1, 0 or -1. */
@@ -161,6 +194,24 @@ static int find_btf(struct dumpsyms *syms, struct kernview *view, struct err *er
 	return 0;
 }
 
+/* Without CONFIG_KALLSYMS_ALL no data have symbols: the ones that analysis begins with.
+ */
+static int find_data(struct dumpsyms *syms, struct kernview *view, struct err *err)
+{
+	struct btf btf;
+	size_t found;
+	int rc;
+
+	if (!syms->btf || symtab_find(&syms->symbols, "init_task"))
+		return 0;
+	if (btf_open(&btf, syms->btf, syms->btf_len, err) < 0)
+		return -1;
+	rc = findsyms_add(view, &btf, &syms->symbols, &found, err);
+	syms->found += rc == 0 ? found : 0;
+	btf_close(&btf);
+	return rc;
+}
+
 /* Does the text in ->info lead to a kernel? */
 static int look_into(struct dumpsyms *syms, struct dumpview *dump, struct err *err)
 {
@@ -171,8 +222,11 @@ static int look_into(struct dumpsyms *syms, struct dumpview *dump, struct err *e
 		return -1;
 	if (kallsyms_find(&view, &syms->symbols, err) == 0) {
 		symtab_sort(&syms->symbols);
-		if (find_banner(syms, &view, err) == 0 && find_btf(syms, &view, err) == 0)
+		bound_image(syms, &view);
+		if (find_banner(syms, &view, err) == 0 &&
+		    find_btf(syms, &view, err) == 0 && find_data(syms, &view, err) == 0)
 			rc = 0;
+		symtab_sort(&syms->symbols);
 	}
 	kernview_close(&view);
 	if (rc < 0)

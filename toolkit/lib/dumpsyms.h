@@ -20,6 +20,7 @@ struct dumpsyms {
 	uint64_t info_phys;	/* where it stands */
 	/* Sorted; addresses as the kernel ran, with its KASLR shift. */
 	struct symtab symbols;
+	size_t found;	    /* of symbols, by content: the kernel's table lacks them */
 	unsigned char *btf; /* NULL: the kernel has none */
 	size_t btf_len;
 	char banner[DUMPSYMS_BANNER_MAX]; /* linux_banner with its newline and a NUL */
