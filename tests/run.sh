@@ -105,6 +105,7 @@ vm() {
 	run 'vm disk' 1800 sh tests/vm/disk.sh
 	run 'vm kernels' 1800 sh tests/vm/kernels.sh
 	run 'vm symbols' 1800 sh tests/vm/symbols.sh
+	run 'vm dumps' 1800 sh tests/vm/dumpsyms.sh
 }
 upload() {
 	run 'upload x86_64' 300 sh tests/upload/run.sh x86_64

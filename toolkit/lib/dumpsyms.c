@@ -199,7 +199,7 @@ static int find_btf(struct dumpsyms *syms, struct kernview *view, struct err *er
 static int find_data(struct dumpsyms *syms, struct kernview *view, struct err *err)
 {
 	struct btf btf;
-	size_t found;
+	size_t found, exported = 0;
 	int rc;
 
 	if (!syms->btf || symtab_find(&syms->symbols, "init_task"))
@@ -207,8 +207,10 @@ static int find_data(struct dumpsyms *syms, struct kernview *view, struct err *e
 	if (btf_open(&btf, syms->btf, syms->btf_len, err) < 0)
 		return -1;
 	rc = findsyms_add(view, &btf, &syms->symbols, &found, err);
-	syms->found += rc == 0 ? found : 0;
 	btf_close(&btf);
+	if (rc == 0)
+		rc = findsyms_exported(view, &syms->symbols, &exported, err);
+	syms->found += rc == 0 ? found + exported : 0;
 	return rc;
 }
 

@@ -396,14 +396,17 @@ static void find_operations(struct finder *f, const struct operations *ops)
 /* SYMBOL(name)=address of what VMCOREINFO has and stands in the image. */
 static void take_told(struct finder *f)
 {
-	static const char *const names[] = { "init_uts_ns",    "node_online_map",
-					     "swapper_pg_dir", "prb",
-					     "clear_seq",      "vmap_area_list" };
+	/* x86_64's swapper_pg_dir is a macro for init_top_pgt, which is told too. */
+	static const char *const names[] = { "init_uts_ns", "init_top_pgt",   "prb",
+					     "clear_seq",   "vmap_area_list", NULL };
 	uint64_t addr;
 
-	for (size_t i = 0; f->view->info && i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; f->view->info && names[i]; i++)
 		if (vmcoreinfo_symbol(f->view->info, names[i], &addr))
 			add(f, names[i], addr);
+	if (f->view->info && f->view->machine == VMCOREINFO_AARCH64 &&
+	    vmcoreinfo_symbol(f->view->info, "swapper_pg_dir", &addr))
+		add(f, "swapper_pg_dir", addr);
 }
 
 int findsyms_add(struct kernview *view, const struct btf *btf, struct symtab *tab,

@@ -21,4 +21,12 @@
 int findsyms_add(struct kernview *view, const struct btf *btf, struct symtab *tab,
 		 size_t *added, struct err *err);
 
+/*
+ * Adds those symbols of data that modules may use, from the kernel's own table of them
+ * (__ksymtab), which a kernel's file has too: init_task and init_net are among them,
+ * init_files is not. As findsyms_add().
+ */
+int findsyms_exported(struct kernview *view, struct symtab *tab, size_t *added,
+		      struct err *err);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "toolkit/lib/findsyms.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/kallsyms.h"
 #include "toolkit/lib/kernview.h"
@@ -85,6 +86,7 @@ static int read_symbols(struct symbolfile_parts *parts, const struct vmlinux *ke
 			const char *system_map, size_t system_map_len, struct err *err)
 {
 	struct kernview view = { 0 };
+	size_t exported;
 	int rc;
 
 	if (system_map &&
@@ -99,6 +101,8 @@ static int read_symbols(struct symbolfile_parts *parts, const struct vmlinux *ke
 		symtab_sort(&parts->symbols);
 		read_banner(parts, &view);
 		rc = add_banner(parts, kernel, &view, err);
+		if (rc == 0 && !symtab_find(&parts->symbols, "init_task"))
+			rc = findsyms_exported(&view, &parts->symbols, &exported, err);
 		symtab_sort(&parts->symbols);
 	}
 	kernview_close(&view);
