@@ -105,8 +105,10 @@ static int add_entries(const struct kernview *view, const struct table *table,
 		const char *name;
 		size_t len;
 
-		/* Code has its symbols; per-CPU variables are not in the image. */
-		if ((addr >= from && addr < to) || !kernview_left(view, addr))
+		/* Code has its symbols; per-CPU variables are not in the image. Zeros
+		 * (bss) stand behind what a file has of it. */
+		if ((addr >= from && addr < to) ||
+		    addr - view->segments[0].va >= KERNVIEW_IMAGE_MAX)
 			continue;
 		name = entry_name(table->segment, at, &len);
 		before.count = known;

@@ -37,7 +37,7 @@ static int find_tables(const struct kernview *view, uint64_t *phys, struct err *
 static int walk(struct kernview *view, uint64_t va, uint64_t *phys, struct err *err)
 {
 	bool x86 = view->machine == VMCOREINFO_X86_64;
-	uint64_t table;
+	uint64_t table = 0;
 
 	if (find_tables(view, &table, err) < 0)
 		return -1;
@@ -76,7 +76,7 @@ int pagewalk_read(struct kernview *view, uint64_t va, void *buf, size_t len_byte
 		return err_set(err, ERR_FAILED, "0x%" PRIx64 " is not in the image", va);
 	while (len_bytes) {
 		size_t n = PAGE_BYTES - va % PAGE_BYTES;
-		uint64_t phys;
+		uint64_t phys = 0;
 
 		n = n < len_bytes ? n : len_bytes;
 		if (walk(view, va, &phys, err) < 0 ||
