@@ -255,11 +255,6 @@ static void find_of_task(struct finder *f, uint64_t task)
 		add(f, "init_files", to);
 	if (points(f, task, "task_struct.fs", &to))
 		add(f, "init_fs", to);
-	/* The idle task may borrow another one's: only the kernel's has its tables. */
-	if (points(f, task, "task_struct.active_mm", &to) && f->view->info &&
-	    vmcoreinfo_symbol(f->view->info, "swapper_pg_dir", &off) &&
-	    member(f, to, "mm_struct.pgd", &more) && more == off)
-		add(f, "init_mm", to);
 	if (points(f, task, "task_struct.cred", &to) &&
 	    points(f, to, "cred.user_ns", &more)) {
 		add(f, "init_cred", to);
@@ -278,6 +273,25 @@ static void find_of_task(struct finder *f, uint64_t task)
 		add(f, "init_net", more);
 		if (off_of(f, "net.list", &off) && list_head(f, more + off, &to))
 			add(f, "net_namespace_list", to);
+	}
+}
+
+/* The kernel's own address space has its page tables, and its code begins at _stext. */
+static void find_init_mm(struct finder *f)
+{
+	uint64_t tables, off, code;
+
+	if (!f->view->info || !off_of(f, "mm_struct.pgd", &off) ||
+	    !vmcoreinfo_symbol(f->view->info, "swapper_pg_dir", &tables))
+		return;
+	for (uint64_t at = 0; next_word(f, tables, &at); at += 8) {
+		uint64_t base = f->va + at - off;
+
+		if (member(f, base, "mm_struct.start_code", &code) &&
+		    code == f->view->info->stext) {
+			add(f, "init_mm", base);
+			return;
+		}
 	}
 }
 
@@ -424,6 +438,7 @@ int findsyms_add(struct kernview *view, const struct btf *btf, struct symtab *ta
 	take_told(&f);
 	if (find_init_task(&f, &task))
 		find_of_task(&f, task);
+	find_init_mm(&f);
 	find_modules(&f);
 	find_iomem(&f);
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
