@@ -65,7 +65,8 @@ $(foreach arch,$(ARCHES),$(VM_SRC:%.c=$(VM_OUT)/$(arch)/%.o)): | \
 # Kernels that only tests boot, and modules for them.
 VM_KERNELS := build/tests/kernels/stamp
 $(VM_KERNELS): tests/vm/kernels.lock tests/vm/fetch-kernels.sh $(wildcard tests/vm/f*/*.c) \
-		kmods/images.sh kmods/fetch.sh out/kmods/catalogue.json $(KMODS)
+		kmods/images.sh kmods/fetch.sh out/kmods/catalogue.json $(KMODS) \
+		build/kernels/stamp-images
 	@echo "  FETCH   kernels of the tests"
 	@sh tests/vm/fetch-kernels.sh
 	@touch $@

@@ -77,7 +77,7 @@ static void encode(const char *format)
 	const struct encoder_ops *ops = format[0] == 'a'   ? &encoder_avml
 					: format[0] == 'z' ? &encoder_zst
 							   : NULL;
-	struct encoder_out out = { put, patch, NULL };
+	struct encoder_out out = { .put = put, .patch = patch };
 
 	if (fd >= 0)
 		close(fd);
@@ -300,7 +300,7 @@ static void many_stretches(void)
 	/* An AVML block of 64 KiB whose bytes are all its number. */
 	static unsigned char plain[64 * KIB];
 	const size_t blocks = 5000;
-	struct encoder_out out = { put, patch, NULL };
+	struct encoder_out out = { .put = put, .patch = patch };
 	struct ranges one = { 1, { { 0, 0 } } };
 	unsigned char *packed = malloc(encoder_avml.packed_bound(sizeof(plain)));
 	void *scratch = aligned_alloc(

@@ -2,7 +2,7 @@
 # Makes the kernels that only tests need: fetch-kernels.sh. Below build/tests/kernels stand
 # then, for each kernel of tests/vm/kernels.lock, ARCH/RELEASE/boot/vmlinuz-RELEASE and
 # kmods/ARCH/RELEASE/lime.ko with kmods/catalogue.json; and for each kernel of the build
-# fault/ARCH/RELEASE/lime.ko, which is tests/vm/fault; and for all of them
+# that guests boot fault/ARCH/RELEASE/lime.ko, which is tests/vm/fault; and for all of them
 # facts*/ARCH/RELEASE/lime.ko, which is tests/vm/facts.
 # When an archive has no longer what is locked, the tests take what the index offers
 # instead, and say so; LOCKED=1 forbids it. Run from the root of the repository.
@@ -34,7 +34,12 @@ if ! fetch tests/vm/kernels.lock; then
 	fetch "$out/other.lock"
 fi
 build "$out/used.lock" build/lime/src "$(cut -d ' ' -f 1 build/lime/used)" "$out/kmods"
+# Of the kernels of the build those that guests boot.
+while read -r role arch release rest; do
+	[ ! -f "build/kernels/$arch/$release/boot/vmlinuz-$release" ] ||
+		echo "$role $arch $release $rest"
+done < build/kernels/used.lock > "$out/booted.lock"
 # A module built by kmods is called lime, whatever it is.
-build build/kernels/used.lock tests/vm/fault 0 "$out/fault"
-build build/kernels/used.lock tests/vm/facts 0 "$out/facts"
+build "$out/booted.lock" tests/vm/fault 0 "$out/fault"
+build "$out/booted.lock" tests/vm/facts 0 "$out/facts"
 build "$out/used.lock" tests/vm/facts 0 "$out/facts-others"
