@@ -202,6 +202,21 @@ expect 5 'a catalogue that cannot be read is not written over' 'not JSON' \
 	"$kmods" add --from "$good" --into "$d"
 check 'indeed not' [ "$(cat "$d/catalogue.json")" = '[' ]
 
+# Ended by a signal in the middle of a file, as a full disk or kill -9 would end it.
+d=$work/cut
+"$kmods" add --from "$good" --into "$d" --arch aarch64 > /dev/null
+cp "$d/catalogue.json" "$work/before"
+(
+	ulimit -f 16
+	exec "$kmods" add --from "$good" --into "$d"
+) > "$work/out" 2> "$work/err" && rc=1 || rc=0
+result "$rc" 'an add that is ended in the middle'
+check 'the catalogue is the one before' cmp "$work/before" "$d/catalogue.json"
+expect 0 'its modules are whole' '1 modules' \
+	"$kmods" export --orchestrator "$work/whole" --catalogue "$d"
+expect 0 'the next add completes it' '1 added' "$kmods" add --from "$good" --into "$d"
+expect 0 'and it verifies' '2 modules' "$kmods" verify "$d"
+
 # == the orchestrator's layout
 expect 0 'export for the orchestrator' "$count modules" \
 	"$kmods" export --orchestrator "$work/orchestrator" --catalogue "$good"
