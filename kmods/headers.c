@@ -18,6 +18,8 @@
 /* fvol is built on this one. */
 #define HOST_ARCH "x86_64"
 #define INCLUDE_LINE "include /usr/src/"
+#define AUTOCONF "include/generated/autoconf.h"
+#define OUTPUT_LINE "KBUILD_OUTPUT=/usr/src/"
 #define KBUILD_PREFIX "linux-kbuild-"
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
@@ -50,6 +52,71 @@ static int fix_makefile(int headersfd, const char *above, struct err *err)
 		rc = file_put(headersfd, "Makefile", fixed, len, 0644, false, err);
 	}
 	free(fixed);
+	free(text);
+	return rc;
+}
+
+/*
+ * A kernel's configuration says what its compiler could, gcc 14: align every function.
+ * Ours does not align those that are called cold, as all of a module's init code is, and
+ * arm64's tracer then hits a BUG when the module is loaded. Without these the headers
+ * call nothing cold (include/linux/compiler_types.h). Blanks take their place.
+ */
+static int fix_alignment(int headersfd, struct err *err)
+{
+	static const char *const lines[] = {
+		"\n#define CONFIG_CC_HAS_SANE_FUNCTION_ALIGNMENT 1\n",
+		"\n#define CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT 1\n",
+	};
+	char *text, *line, name[NAME_MAX + 1];
+	bool changed = false;
+	int dir, rc = 0;
+	size_t len;
+
+	if (file_read(headersfd, AUTOCONF, 4 << 20, &text, &len, err) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		line = strstr(text, lines[i]);
+		if (line)
+			memset(line + 1, ' ', strlen(lines[i]) - 2);
+		changed = changed || line;
+	}
+	if (changed) {
+		dir = tree_parent(headersfd, AUTOCONF, false, name, err);
+		rc = dir < 0 ? -1 : file_put(dir, name, text, len, 0644, false, err);
+		io_close(&dir);
+	}
+	free(text);
+	return rc;
+}
+
+/* Since 7.x its first line says where it is installed, too: that is where make -C is. */
+static int fix_output(int headersfd, struct err *err)
+{
+	char *text, *line, *fixed;
+	size_t len, head;
+	int rc = 0;
+
+	if (file_read(headersfd, "Makefile", 1 << 20, &text, &len, err) < 0)
+		return -1;
+	line = strncmp(text, OUTPUT_LINE, strlen(OUTPUT_LINE)) == 0
+		       ? text
+		       : strstr(text, "\n" OUTPUT_LINE);
+	if (line) {
+		line += *line == '\n';
+		head = (size_t)(line - text);
+		fixed = malloc(len + 32);
+		if (!fixed) {
+			rc = err_sys(err, errno, "changing the Makefile");
+		} else {
+			len = (size_t)sprintf(fixed, "%.*sKBUILD_OUTPUT=$(CURDIR)%s",
+					      (int)head, text,
+					      line + strcspn(line, "\n"));
+			rc = file_put(headersfd, "Makefile", fixed, len, 0644, false,
+				      err);
+		}
+		free(fixed);
+	}
 	free(text);
 	return rc;
 }
@@ -247,7 +314,8 @@ static int finish_headers(const struct kernel *k, int headersfd, int rootfd, int
 
 	if (headers_check(headersfd, k->arch, err) < 0 ||
 	    fix_makefile(headersfd, k->kind == KERNEL_SUSE ? "../../../" : "../", err) <
-		    0)
+		    0 ||
+	    fix_output(headersfd, err) < 0 || fix_alignment(headersfd, err) < 0)
 		return -1;
 	if (!rpm)
 		return link_kbuild(headersfd, rootfd, err);

@@ -25,7 +25,7 @@
 #endif
 
 /* Raise it when the steps below change the bytes in a way their arguments do not show. */
-#define RECIPE 2
+#define RECIPE 3
 /* Debian 12's own; see make_args() for kernels that were built by a later one. */
 #define COMPILER "gcc-12"
 #define ARGS_MAX 24
@@ -86,7 +86,8 @@ static int make_args(struct args *a, const struct kernel *k, const struct place 
 	add_arg(a, "CC=%s-linux-gnu-" COMPILER, arch);
 	/* Would want the kernel's own vmlinux and pahole. */
 	add_arg(a, "CONFIG_DEBUG_INFO_BTF_MODULES=");
-	/* A flag of gcc 14, which kernels built by one would pass. */
+	/* A flag of gcc 14, which kernels built by one would pass: see fix_alignment().
+	 */
 	add_arg(a, "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=");
 	/* Shown in /sys/module: the source that a loaded module was made of. */
 	add_arg(a, "CONFIG_MODULE_SRCVERSION_ALL=y");

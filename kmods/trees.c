@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kmods/file.h"
@@ -134,11 +135,27 @@ static bool enter_namespace(void)
 
 static bool mount_memory(const char *path)
 {
-	if (!memory_to_spare() || !enter_namespace())
-		return false;
 	/* Nothing that is mounted here may show up outside. */
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	return enter_namespace() &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, MOUNT_OPTIONS) == 0;
+}
+
+/* A child tries: half of the steps would leave a process that can do less than before. */
+static bool can_mount_memory(const char *path)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(mount_memory(path) ? 0 : 1);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return false;
+	}
+	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 int trees_open(struct trees *trees, int scratchfd, const char *scratch, struct err *err)
@@ -152,7 +169,8 @@ int trees_open(struct trees *trees, int scratchfd, const char *scratch, struct e
 	if (tree_remove(scratchfd, DIRECTORY, err) < 0 ||
 	    io_mkdir(scratchfd, DIRECTORY, 0755, err) < 0)
 		return -1;
-	trees->memory = mount_memory(trees->path);
+	trees->memory = memory_to_spare() && can_mount_memory(trees->path) &&
+			mount_memory(trees->path);
 	/* By its name: scratchfd leads to the directory below what was mounted. */
 	trees->fd = open(trees->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (trees->fd < 0)
