@@ -219,7 +219,7 @@ static int plan_one(struct build *b, struct job *job, struct err *err)
 	job->need_module = rc == 0;
 	if (rc > 0)
 		*m = kept;
-	if (b->options->symbols && symbols_key(job->kernel, job->symbols)) {
+	if (b->options->symbols && symbols_key(&b->recipe, job->kernel, job->symbols)) {
 		rc = store_get(b->storefd, job->symbols, SYMBOLS_FILE, m->arch,
 			       m->release, &symbols, err);
 		if (rc < 0)
@@ -501,6 +501,18 @@ static int build(struct build *b, struct err *err)
 	return conclude(b, err);
 }
 
+static int hash_self(char hex[SHA256_HEX_SIZE], struct err *err)
+{
+	size_t len;
+	char *data;
+
+	if (file_read(AT_FDCWD, "/proc/self/exe", 256u << 20, &data, &len, err) < 0)
+		return -1;
+	file_digest(data, len, hex);
+	free(data);
+	return 0;
+}
+
 static int open_all(struct build *b, struct err *err)
 {
 	const struct build_options *o = b->options;
@@ -536,7 +548,7 @@ static int open_all(struct build *b, struct err *err)
 		.storefd = b->storefd,
 		.trees = &b->trees,
 	};
-	return 0;
+	return hash_self(b->recipe.program, err);
 }
 
 int build_modules(const struct build_options *options, struct err *err)

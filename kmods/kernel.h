@@ -25,6 +25,7 @@ struct recipe {
 	int scratchfd;	      /* the same; logs are written there */
 	int storefd;	      /* results go there */
 	const struct trees *trees;
+	char program[SHA256_HEX_SIZE]; /* the SHA-256 of this program */
 	unsigned make_jobs;
 	/* What kernel_describe() was told by the tools of an architecture; empty: ask. */
 	struct {

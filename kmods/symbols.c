@@ -15,16 +15,14 @@
 #include "toolkit/lib/symbolfile.h"
 #include "toolkit/lib/vmlinux.h"
 
-/* Raise it when the library makes other files of the same kernel. */
-#define RECIPE 1
-
-bool symbols_key(const struct kernel *kernel, char key[SHA256_HEX_SIZE])
+bool symbols_key(const struct recipe *recipe, const struct kernel *kernel,
+		 char key[SHA256_HEX_SIZE])
 {
 	char text[256];
 
 	if (!kernel->image)
 		return false;
-	snprintf(text, sizeof(text), "kmods %s symbols %d %s", FVOL_VERSION, RECIPE,
+	snprintf(text, sizeof(text), "symbols %s %s", recipe->program,
 		 kernel->image->package.sha256);
 	file_digest(text, strlen(text), key);
 	return true;

@@ -13,10 +13,12 @@
 #include "toolkit/lib/err.h"
 
 /*
- * The key of a kernel's symbol file in the store: a hash over its image package and the
- * way it is made. Returns false when no image is known: then there is none.
+ * The key of a kernel's symbol file in the store: a hash over its image package and this
+ * very program, whose every change may change the file; it costs a second. Returns false
+ * when no image is known: then there is none.
  */
-bool symbols_key(const struct kernel *kernel, char key[SHA256_HEX_SIZE]);
+bool symbols_key(const struct recipe *recipe, const struct kernel *kernel,
+		 char key[SHA256_HEX_SIZE]);
 
 /* Copies what a store's entry says of symbols and kernel into a module's. */
 void symbols_take(struct module *module, const struct module *entry);
