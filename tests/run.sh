@@ -85,6 +85,7 @@ kmods() {
 	run 'kmods sources' 600 sh tests/kmods/repos.sh
 	run 'kmods catalogue' 600 sh tests/kmods/catalogue.sh
 	run 'kmods hook' 300 sh tests/kmods/hook.sh
+	run 'kmods rpm builds' 900 sh tests/kmods/rpm-build.sh
 }
 image() {
 	run image 900 sh tests/image/run.sh

@@ -205,6 +205,6 @@ make_tree_rpm() {
 		-D '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
 		-D '_binary_payload w1.gzdio' -D '_build_id_links none' \
 		-D '__os_install_post %{nil}' -D 'debug_package %{nil}' \
-		-D '_use_internal_dependency_generator 0' > "$work/rpmbuild.log" 2>&1 ||
+		-D '_binaries_in_noarch_packages_terminate_build 0' > "$work/rpmbuild.log" 2>&1 ||
 		{ cat "$work/rpmbuild.log" >&2; return 1; }
 }
