@@ -200,10 +200,9 @@ static int run_in(const struct guest_test *t, const struct machine *m, int dirfd
 	if (rc < 0 || write_initramfs(t, dirfd, err) < 0)
 		return -1;
 	if (emulate(t, m, dir, logfd, &ended) < 0 &&
-	    strstr(ended.text, "is not installed")) {
-		*err = ended;
-		return -1;
-	}
+	    strstr(ended.text, "exited with 127"))
+		return err_set(err, ERR_FAILED, "%s is not installed on this machine",
+			       m->emulator);
 	return judge(t, m, log, &ended, words, err);
 }
 

@@ -14,7 +14,7 @@ trap 'exit 5' HUP INT TERM
 lock=$work/one.lock
 grep ' x86_64 6\.1\.[^ ]*-cloud-' build/kernels/used.lock > "$lock"
 release=$(awk '$1 == "headers" { print $3 }' "$lock")
-out=$work/out
+out=$work/modules
 "$kmods" build --lock "$lock" --packages build/dl --lime build/lime/src \
 	--lime-version 1.12.0 --scratch "$work/scratch" --out "$out" > "$work/build" 2>&1 || {
 	echo "FAIL there is no module to test"
@@ -60,13 +60,13 @@ expect 1 'a guest that hangs' 'its boot test never finished' \
 stand_in 'printf "fvol-boot-test: passed, 3 ran"'
 expect 1 'half a line is no word' 'without a word' boot_test --tools "$work/tools"
 rm "$work/tools/qemu-system-x86_64"
-expect 1 'no emulator' 'qemu-system-x86_64' boot_test --tools "$work/tools"
+expect 1 'no emulator' 'qemu-system-x86_64 is not installed' boot_test --tools "$work/tools"
 check 'none of them made it tested' tested no
 expect 5 'a kernel that the catalogue does not have' 'the catalogue has no module 9.9' \
 	boot_test 9.9
 expect 2 'a bad timeout' 'not a number of seconds' boot_test --timeout 0
 
-expect 0 'a module on its very kernel' 'passed, ' boot_test "x86_64/$release" --timeout 800
+expect 0 'a module on its very kernel' 'passed, ' boot_test --timeout 800 "x86_64/$release"
 check 'it is tested now' tested yes
 sed 's/^/# /' "$work/err"
 stand_in 'exit 1'
