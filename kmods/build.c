@@ -327,6 +327,7 @@ static void finish(struct build *b, struct job *job, int status)
 	struct result result;
 	struct timespec now;
 	char text[128];
+	double seconds;
 	ssize_t n = read(job->fd, &result, sizeof(result));
 
 	io_close(&job->fd);
@@ -350,10 +351,15 @@ static void finish(struct build *b, struct job *job, int status)
 		err_report(&result.symbols_err, "kmods");
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(text, sizeof(text), "built in %.1f s, %llu bytes, LiME %s",
-		 (double)(now.tv_sec - job->began.tv_sec) +
-			 (double)(now.tv_nsec - job->began.tv_nsec) / 1e9,
-		 (unsigned long long)job->module.size_bytes, job->module.lime_version);
+	seconds = (double)(now.tv_sec - job->began.tv_sec) +
+		  (double)(now.tv_nsec - job->began.tv_nsec) / 1e9;
+	if (job->need_module)
+		snprintf(text, sizeof(text), "built in %.1f s, %llu bytes, LiME %s",
+			 seconds, (unsigned long long)job->module.size_bytes,
+			 job->module.lime_version);
+	else
+		snprintf(text, sizeof(text), "its symbol file: %s, %.1f s",
+			 result.symbols_rc == 0 ? "made" : "none", seconds);
 	say(job, text);
 }
 
@@ -492,8 +498,11 @@ static int build(struct build *b, struct err *err)
 	b->recipe.make_jobs =
 		pending > 0 && pending < jobs ? jobs / (unsigned)pending : 1;
 	/* A module is replaced only after no catalogue speaks of the old one. */
-	if (pending + found > 0 && catalogue_write(b->outfd, &b->new, false, err) < 0)
-		return -1;
+	if (pending + found > 0) {
+		if (catalogue_write(b->outfd, &b->new, false, err) < 0)
+			return -1;
+		b->changed = true;
+	}
 	place_found(b);
 	if (pending > 0 && (trees_open(&b->trees, b->scratchfd, b->scratch, err) < 0 ||
 			    run_jobs(b, err) < 0))
