@@ -16,6 +16,12 @@ struct fetch {
 	struct lock lock, old, new;
 	struct list list;
 	struct resolver *resolver;
+	/* Of files that are there and right: kernels share most of their packages. */
+	struct done {
+		char sha256[SHA256_HEX_SIZE];
+		char file[128];
+	} * done;
+	size_t done_count;
 };
 
 __attribute__((format(printf, 2, 3))) static void say(const struct fetch *f,
@@ -30,11 +36,32 @@ __attribute__((format(printf, 2, 3))) static void say(const struct fetch *f,
 	f->options->say(text);
 }
 
+static bool is_done(const struct fetch *f, const struct lock_package *p)
+{
+	for (size_t i = 0; i < f->done_count; i++) {
+		if (strcmp(f->done[i].sha256, p->package.sha256) == 0 &&
+		    strcmp(f->done[i].file, p->file) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void note_done(struct fetch *f, const struct lock_package *p)
+{
+	/* When there is no more room, or no room at all, it is looked at once more. */
+	if (!f->done)
+		f->done = calloc(LOCK_PACKAGES_MAX, sizeof(*f->done));
+	if (!f->done || f->done_count == LOCK_PACKAGES_MAX)
+		return;
+	memcpy(f->done[f->done_count].sha256, p->package.sha256, SHA256_HEX_SIZE);
+	memcpy(f->done[f->done_count++].file, p->file, sizeof(p->file));
+}
+
 /*
  * Fetches what is wanted of count packages. Returns 0, or -1 with the first one that
  * cannot be had in *missing.
  */
-static int fetch_packages(const struct fetch *f, const struct lock_package *packages,
+static int fetch_packages(struct fetch *f, const struct lock_package *packages,
 			  size_t count, const struct lock_package **missing,
 			  struct err *err)
 {
@@ -43,7 +70,8 @@ static int fetch_packages(const struct fetch *f, const struct lock_package *pack
 	for (size_t i = 0; i < count; i++) {
 		const struct lock_package *p = &packages[i];
 
-		if (p->role == LOCK_TREE || (p->role == LOCK_IMAGE && !o->images))
+		if (p->role == LOCK_TREE || (p->role == LOCK_IMAGE && !o->images) ||
+		    is_done(f, p))
 			continue;
 		if (transport_file(o->transport, p->origin, p->package.sha256,
 				   p->size_bytes, PACKAGE_BYTES_MAX, o->packages, p->file,
@@ -51,6 +79,7 @@ static int fetch_packages(const struct fetch *f, const struct lock_package *pack
 			*missing = p;
 			return -1;
 		}
+		note_done(f, p);
 	}
 	return 0;
 }
@@ -237,6 +266,7 @@ int fetch_lock(const struct fetch_options *options, struct err *err)
 	lock_sort(&f.new);
 	rc = options->used ? lock_write(options->used, NULL, &f.new, NULL, err) : 0;
 out:
+	free(f.done);
 	resolver_free(f.resolver);
 	list_free(&f.list);
 	lock_free(&f.lock);

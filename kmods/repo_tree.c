@@ -161,6 +161,15 @@ static int list_packages(const struct repo_context *c, const struct source *s,
 	char path[REPO_ORIGIN_SIZE];
 
 	(void)c;
+	/* make and the kernel's makefiles split words at most other characters. */
+	for (const char *at = s->location; *at; at++) {
+		if (!(*at >= 'a' && *at <= 'z') && !(*at >= 'A' && *at <= 'Z') &&
+		    !(*at >= '0' && *at <= '9') && !strchr("/._+-$", *at))
+			return err_set(err, ERR_FAILED,
+				       "%.200s: kernels cannot be built in a name with "
+				       "'%c'",
+				       s->location, *at);
+	}
 	if (repo_location(s, arch, path, err) < 0 ||
 	    tree_release(path, arch, p.release, err) < 0 ||
 	    tree_digest(path, p.sha256, &p.size_bytes, err) < 0)

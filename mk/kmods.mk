@@ -100,13 +100,17 @@ build/kernels/stamp-images: $(USED_LOCK) kmods/images.sh | $(KMODS)
 	@FVOL_LOCK=$(KERNELS_LOCK) KMODS=$(KMODS) sh kmods/images.sh
 	@touch $@
 
-update-kernels:
-	@before=$$(sha256sum < kmods/kernels.lock) && sh kmods/update-lock.sh && \
-		{ [ "$$before" = "$$(sha256sum < kmods/kernels.lock)" ] || \
+# Other kernels are another catalogue: its number grows by one.
+update-kernels: $(KMODS)
+	@before=$$(sha256sum < kmods/kernels.lock) && \
+	$(KMODS) resolve --list kmods/kernels.list --out kmods/kernels.lock && \
+	if [ "$$before" != "$$(sha256sum < kmods/kernels.lock)" ]; then \
 		awk '$$1 == "version" { $$2++ } { print }' kmods/catalogue.version \
 			> build/catalogue.version && \
-		cat build/catalogue.version > kmods/catalogue.version; }
-	@sh tests/vm/update-kernels.sh
+		cat build/catalogue.version > kmods/catalogue.version; \
+	fi
+	@$(KMODS) resolve --list tests/vm/kernels.list --out tests/vm/kernels.lock
+	@rm -f build/kernels/all.lock
 
 all: out/kmods/catalogue.json
 
