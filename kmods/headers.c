@@ -242,7 +242,7 @@ int headers_finish_set(int setfd, struct err *err)
 struct linking {
 	int rootfd;
 	const char *set_path, *below;
-	bool rpm;
+	bool carried; /* the programs are in the headers, not in a kbuild package */
 };
 
 static int link_name(int fd, const char *name, void *arg, struct err *err)
@@ -260,8 +260,8 @@ static int link_name(int fd, const char *name, void *arg, struct err *err)
 	dir = tree_parent(l->rootfd, path, true, last, err);
 	if (dir < 0)
 		return -1;
-	/* Programs of an rpm for this machine stand where its own headers do. */
-	if (symlinkat(target, dir, last) < 0 && !(l->rpm && errno == EEXIST))
+	/* Programs for this machine stand where the kernel's own headers do. */
+	if (symlinkat(target, dir, last) < 0 && !(l->carried && errno == EEXIST))
 		rc = err_sys(err, errno, "linking %s", path);
 	close(dir);
 	return rc;
@@ -281,7 +281,7 @@ static void headers_dir(const struct kernel *k, char dir[TREE_PATH_SIZE])
 		snprintf(dir, TREE_PATH_SIZE, "usr/src/linux-headers-%s", k->release);
 }
 
-/* Of an rpm for another architecture: see hostprogs.h. */
+/* Of headers for another architecture: see hostprogs.h. */
 static int take_programs(const struct kernel *k, int headersfd, int setfd,
 			 const char *dir, struct err *err)
 {
@@ -310,30 +310,28 @@ static int take_programs(const struct kernel *k, int headersfd, int setfd,
 static int finish_headers(const struct kernel *k, int headersfd, int rootfd, int setfd,
 			  const char *dir, struct err *err)
 {
-	bool rpm = k->kind == KERNEL_REDHAT || k->kind == KERNEL_SUSE;
+	bool foreign = strcmp(k->arch->name, HOST_ARCH) != 0;
 
 	if (headers_check(headersfd, k->arch, err) < 0 ||
 	    fix_makefile(headersfd, k->kind == KERNEL_SUSE ? "../../../" : "../", err) <
 		    0 ||
 	    fix_output(headersfd, err) < 0 || fix_alignment(headersfd, err) < 0)
 		return -1;
-	if (!rpm)
+	if (k->kind == KERNEL_DEBIAN)
 		return link_kbuild(headersfd, rootfd, err);
-	return strcmp(k->arch->name, HOST_ARCH) == 0
-		       ? 0
-		       : take_programs(k, headersfd, setfd, dir, err);
+	return foreign ? take_programs(k, headersfd, setfd, dir, err) : 0;
 }
 
 int headers_prepare(const struct kernel *kernel, int rootfd, int setfd,
 		    const char *set_path, char dir[TREE_PATH_SIZE], struct err *err)
 {
 	static const char *const below[] = { "usr/src", "usr/lib" };
-	bool rpm = kernel->kind == KERNEL_REDHAT || kernel->kind == KERNEL_SUSE;
+	bool carried = kernel->kind != KERNEL_DEBIAN;
 	char name[NAME_MAX + 1];
 	int parent, fd;
 
 	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
-		struct linking l = { rootfd, set_path, below[i], rpm };
+		struct linking l = { rootfd, set_path, below[i], carried };
 
 		if (each_name(setfd, below[i], link_name, &l, err) < 0)
 			return -1;

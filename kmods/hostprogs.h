@@ -1,8 +1,8 @@
 /*
  * Programs that a kernel's build runs (modpost, fixdep and the like). Debian has a
- * package of them for each machine; an rpm of headers has them built for the kernel's own
- * architecture. To build for a foreign one, those of the same kernel's rpm for this
- * machine stand in.
+ * package of them for each machine; headers of Ubuntu and in rpms have them built for the
+ * kernel's own architecture. To build for a foreign one, those of the same kernel's
+ * headers for this machine stand in.
  */
 #ifndef FVOL_KMODS_HOSTPROGS_H
 #define FVOL_KMODS_HOSTPROGS_H

@@ -220,7 +220,8 @@ static enum kernel_kind kind_of(const struct kernel *k)
 		return KERNEL_TREE;
 	for (size_t i = 0; i < k->package_count; i++) {
 		common = common || k->packages[i]->role == LOCK_COMMON;
-		kbuild = kbuild || k->packages[i]->role == LOCK_KBUILD;
+		kbuild = kbuild ||
+			 strncmp(k->packages[i]->package.name, "linux-kbuild-", 13) == 0;
 	}
 	if (len > 4 && strcmp(first->file + len - 4, ".rpm") == 0)
 		return common ? KERNEL_SUSE : KERNEL_REDHAT;

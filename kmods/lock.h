@@ -6,7 +6,8 @@
  *
  * Roles by kind of kernel:
  *   Debian   headers, common, kbuild (programs that run here), image
- *   Ubuntu   headers (with the programs), common, image
+ *   Ubuntu   headers (with the programs), common, image; for aarch64 kbuild: the same
+ *            headers for amd64, for their programs
  *   Red Hat  headers (kernel-devel: usr/src/kernels/RELEASE), image (kernel,
  * kernel-core); for aarch64 kbuild: the same kernel-devel for x86_64, for its programs
  *   SUSE     headers (kernel-FLAVOUR-devel: usr/src/linux-V-obj/ARCH/FLAVOUR), common

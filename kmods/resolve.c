@@ -195,19 +195,21 @@ static const struct repo_package *find_kbuild(struct resolver *r, const struct s
 	bool foreign = arch != this_machine();
 	struct offer *o;
 
-	*needed = headers->kbuild[0] || (headers->rpm && foreign);
+	/* Red Hat's, SUSE's and Ubuntu's headers have them for the kernel's architecture.
+	 */
+	*needed = headers->kbuild[0] || foreign;
 	if (!*needed || !from)
 		return NULL;
 	o = get_offer(r, from, this_machine(), err);
 	if (!o)
 		return NULL;
-	if (headers->rpm)
+	if (!headers->kbuild[0])
 		p = find_package(o, LOCK_HEADERS, headers->name, headers->version);
 	else if (from != s)
 		p = nearest_kbuild(o, headers->kbuild);
 	else
 		p = find_package(o, LOCK_KBUILD, headers->kbuild, headers->version);
-	if (!p || (headers->rpm && strcmp(p->version, headers->version) != 0)) {
+	if (!p || (!headers->kbuild[0] && strcmp(p->version, headers->version) != 0)) {
 		err_set(err, ERR_NO, "%s has no %s for this machine", from->name,
 			headers->kbuild[0] ? headers->kbuild : headers->name);
 		return NULL;

@@ -114,4 +114,36 @@ make_tree_rpm "$work/suse" kernel-default-devel x86_64 '' usr/src/linux-6.1.99-1
 	1.2.1 "$work/obj"
 builds 'headers of SUSE' x86_64 $rel "source s dir $work/suse
 kernel s default x86_64 all"
+
+# Ubuntu's: like Debian's, with the programs in the flavour's own package.
+rel=6.1.0-99-aws
+make_whole_tree "$kmods" build/dl "$work/aarch64.lock" aarch64 $rel
+for arch in arm64 amd64; do
+	into=$work/ubuntu/$arch/usr/src/linux-headers-$rel
+	mkdir -p "$into/arch/arm64/include" "$into/include" "$work/ubuntu/$arch/DEBIAN"
+	cp "$work/whole/.config" "$work/whole/Module.symvers" "$work/whole/.kernelvariables" \
+		"$into/"
+	cp -R "$work/whole/include/generated" "$work/whole/include/config" "$into/include/"
+	cp -R "$work/whole/arch/arm64/include/generated" "$into/arch/arm64/include/"
+	cp "$work/whole/arch/arm64/module.lds" "$into/arch/arm64/"
+	cp -R "$work/whole/scripts" "$work/whole/tools" "$into/"
+	echo 'include /usr/src/linux-headers-6.1.0-99/Makefile' > "$into/Makefile"
+	[ $arch = amd64 ] || cp build/release/aarch64/bin/hash "$into/scripts/mod/modpost"
+	printf 'Package: %s\nVersion: 1\nArchitecture: %s\nMaintainer: x\n%s\n' \
+		"linux-headers-$rel" "$arch" 'Depends: linux-headers-6.1.0-99' \
+		> "$work/ubuntu/$arch/DEBIAN/control"
+	echo 'Description: x' >> "$work/ubuntu/$arch/DEBIAN/control"
+	dpkg-deb -Zgzip -z1 --root-owner-group -b "$work/ubuntu/$arch" "$work/ubuntu/" \
+		> "$work/out.log"
+done
+rm -rf "$work/whole/include/generated" "$work/whole/include/config" \
+	"$work/whole/.config" "$work/whole/.kernelvariables"
+mkdir -p "$work/ubuntu/all/usr/src" "$work/ubuntu/all/DEBIAN"
+mv "$work/whole" "$work/ubuntu/all/usr/src/linux-headers-6.1.0-99"
+printf 'Package: %s\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n' \
+	linux-headers-6.1.0-99 > "$work/ubuntu/all/DEBIAN/control"
+dpkg-deb -Zgzip -z1 --root-owner-group -b "$work/ubuntu/all" "$work/ubuntu/" > "$work/out.log"
+builds 'headers of Ubuntu for aarch64, programs for amd64' aarch64 $rel \
+	"source s dir $work/ubuntu
+kernel s aws aarch64 all"
 exit $failed
