@@ -360,6 +360,23 @@ expect 0 'an untested module is told' 'untested' "$kmods" need --catalogue "$d" 
 expect 1 'and missing when tested ones are asked for' 'boot-tested' \
 	"$kmods" need --tested --catalogue "$d" "$release"
 
+# Packages that a source of a list offers.
+mkdir "$work/packages"
+awk -v r="$release" '$2 == "x86_64" && $3 == r && $1 != "image" { sub(".*/", "", $8); print $8 }' \
+	build/kernels/used.lock > "$work/files"
+while read -r file; do
+	cp "build/dl/$file" "$work/packages/"
+done < "$work/files"
+printf 'source here dir %s\nkernel here * x86_64 newest 1\n' "$work/packages" > "$work/list"
+expect 1 'the packages that a source offers' "linux-headers-$release " \
+	"$kmods" need --catalogue "$work/nowhere" --list "$work/list" \
+	--scratch "$work/index" "$release"
+expect 1 'a kernel that no source offers' 'neither lock file nor list has packages' \
+	"$kmods" need --catalogue "$work/nowhere" --list "$work/list" \
+	--scratch "$work/index" 6.9.0-1-amd64
+expect 2 'a list without a scratch directory' '--list needs --scratch' \
+	"$kmods" need --catalogue "$work/nowhere" --list "$work/list" "$release"
+
 # Only what is missing is built, and added to what is there.
 d=$work/grown
 "$kmods" add --from "$good" --into "$d" --arch aarch64 > /dev/null
