@@ -143,6 +143,19 @@ check_disk() {
 	fi
 }
 
+# The mounted volume's catalogue is judged by its number and by the kernel's build id.
+check_catalogue() {
+	volume=/run/fvol/volume
+	manifest=$(sha256sum < out/MANIFEST | cut -c 1-64)
+	vm_run "$guest" 60 "$volume/bin/$arch/hash" --volume "$volume" \
+		--manifest-sha256 "$manifest" --catalogue-least 999999 || :
+	same 'a catalogue older than the least is refused' "$VM_STATUS" 'exit 1'
+	says 'it is said' "$VM_ERR" 'older than 999999, the least that is accepted'
+	vm_run "$guest" 60 "$volume/bin/$arch/capture" --check --kmods "$volume/kmods" \
+		--manifest-sha256 "$manifest" --allow-untested || :
+	says 'the module is found by the build id of the kernel' "$VM_OUT" 'by its build id'
+}
+
 # The module of the catalogue, on the volume, loads in this very kernel and dumps the same.
 check_module() {
 	release=$(cut -d ' ' -f 1 "$dir/uname")
@@ -154,6 +167,7 @@ check_module() {
 		'.modules[] | select(.arch == $arch and .release == $release).file' \
 		out/kmods/catalogue.json)
 	check 'the catalogue has a module for this kernel' test -n "$module" || return 0
+	check_catalogue
 	check 'it loads from the volume' "$VM_TOOLS/vmctl" insmod --timeout 300 \
 		"$dir/agent.sock" "/run/fvol/volume/kmods/$module" \
 		'path=/run/fvol/volume/evidence/module.lime format=lime timeout=0'
