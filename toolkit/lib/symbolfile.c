@@ -12,6 +12,7 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/kallsyms.h"
 #include "toolkit/lib/kernview.h"
+#include "toolkit/lib/ksymtab.h"
 #include "toolkit/lib/vmcoreinfo.h"
 #include "toolkit/lib/xzfile.h"
 
@@ -82,6 +83,40 @@ static int add_banner(struct symbolfile_parts *parts, const struct vmlinux *kern
 	return 0;
 }
 
+/* What the kernel's own table leaves out, from the table of exported symbols. */
+static int add_exported(struct symbolfile_parts *parts, const struct kernview *view,
+			struct err *err)
+{
+	const char *names[KSYMTAB_NAMES_MAX];
+	size_t count = 0;
+
+	if (symtab_find(&parts->symbols, "init_task"))
+		return 0;
+	while (count < isf_known_count && count < KSYMTAB_NAMES_MAX) {
+		names[count] = isf_known[count].symbol;
+		count++;
+	}
+	return ksymtab_add(view, names, count, &parts->symbols, err);
+}
+
+/* The same from VMCOREINFO, which tells a few. */
+static int add_told(struct symbolfile_parts *parts, const struct vmcoreinfo *info,
+		    struct err *err)
+{
+	for (size_t i = 0; i < isf_known_count; i++) {
+		const char *name = isf_known[i].symbol;
+		uint64_t addr;
+
+		if (symtab_find(&parts->symbols, name) ||
+		    !vmcoreinfo_symbol(info, name, &addr))
+			continue;
+		if (symtab_add(&parts->symbols, name, strlen(name), addr, 'D', err) < 0)
+			return -1;
+		symtab_sort(&parts->symbols);
+	}
+	return 0;
+}
+
 static int read_symbols(struct symbolfile_parts *parts, const struct vmlinux *kernel,
 			const char *system_map, size_t system_map_len, struct err *err)
 {
@@ -104,6 +139,8 @@ static int read_symbols(struct symbolfile_parts *parts, const struct vmlinux *ke
 		if (rc == 0 && !symtab_find(&parts->symbols, "init_task"))
 			rc = findsyms_exported(&view, &parts->symbols, &exported, err);
 		symtab_sort(&parts->symbols);
+		if (rc == 0)
+			rc = add_exported(parts, &view, err);
 	}
 	kernview_close(&view);
 	return rc < 0 ? err_prefix(err, "the kernel's symbols") : 0;
@@ -137,6 +174,22 @@ static uint64_t guess_shift(const struct symtab *symbols)
 	return shift < 1u << 30 && shift % (2u << 20) == 0 ? shift : 0;
 }
 
+int symbolfile_from_told(struct symbolfile_parts *parts, const struct vmcoreinfo *info,
+			 const char *banner, size_t banner_len, struct err *err)
+{
+	if (add_told(parts, info, err) < 0)
+		return -1;
+	parts->kaslr_shift = info->kaslr_shift;
+	parts->machine = info->machine == VMCOREINFO_AARCH64 ? EM_AARCH64 : EM_X86_64;
+	snprintf(parts->build_id, sizeof(parts->build_id), "%.*s",
+		 (int)sizeof(parts->build_id) - 1, info->build_id);
+	symtab_unshift(&parts->symbols, parts->kaslr_shift);
+	symtab_sort(&parts->symbols);
+	if (!symbolfile_set_banner(parts, banner, banner_len))
+		return err_set(err, ERR_FAILED, "version: not a kernel's banner");
+	return 0;
+}
+
 int symbolfile_from_bundle(struct symbolfile_parts *parts,
 			   const struct symbolfile_bundle *bundle, struct err *err)
 {
@@ -152,14 +205,10 @@ int symbolfile_from_bundle(struct symbolfile_parts *parts,
 		if (vmcoreinfo_parse(&info, bundle->vmcoreinfo, bundle->vmcoreinfo_len,
 				     err) < 0)
 			return err_prefix(err, "vmcoreinfo");
-		parts->kaslr_shift = info.kaslr_shift;
-		parts->machine =
-			info.machine == VMCOREINFO_AARCH64 ? EM_AARCH64 : EM_X86_64;
-		snprintf(parts->build_id, sizeof(parts->build_id), "%.*s",
-			 (int)sizeof(parts->build_id) - 1, info.build_id);
-	} else {
-		parts->kaslr_shift = guess_shift(&parts->symbols);
+		return symbolfile_from_told(parts, &info, bundle->version,
+					    bundle->version_len, err);
 	}
+	parts->kaslr_shift = guess_shift(&parts->symbols);
 	symtab_unshift(&parts->symbols, parts->kaslr_shift);
 	if (!symbolfile_set_banner(parts, bundle->version, bundle->version_len))
 		return err_set(err, ERR_FAILED, "version: not a kernel's banner");

@@ -12,6 +12,7 @@
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/isf.h"
 #include "toolkit/lib/symtab.h"
+#include "toolkit/lib/vmcoreinfo.h"
 #include "toolkit/lib/vmlinux.h"
 
 /* What a file is made of; all borrowed but the symbols. */
@@ -60,6 +61,13 @@ struct symbolfile_bundle {
 };
 int symbolfile_from_bundle(struct symbolfile_parts *parts,
 			   const struct symbolfile_bundle *bundle, struct err *err);
+
+/*
+ * Takes what VMCOREINFO tells of a running kernel into parts, whose symbols stand there
+ * already, sorted and with their shift; the banner is copied.
+ */
+int symbolfile_from_told(struct symbolfile_parts *parts, const struct vmcoreinfo *info,
+			 const char *banner, size_t banner_len, struct err *err);
 
 /* Copies a banner, which need not end with a newline. Returns false when it is none. */
 bool symbolfile_set_banner(struct symbolfile_parts *parts, const char *text, size_t len);

@@ -1,6 +1,4 @@
-#include <elf.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "toolkit/lib/dumpsyms.h"
@@ -15,15 +13,8 @@ static int take_parts(struct dumpsyms *found, struct symbolfile_parts *parts,
 	found->symbols = (struct symtab){ 0 };
 	parts->btf = found->btf;
 	parts->btf_len = found->btf_len;
-	parts->kaslr_shift = found->info.kaslr_shift;
-	parts->machine =
-		found->info.machine == VMCOREINFO_AARCH64 ? EM_AARCH64 : EM_X86_64;
-	snprintf(parts->build_id, sizeof(parts->build_id), "%.*s",
-		 (int)sizeof(parts->build_id) - 1, found->info.build_id);
-	symtab_unshift(&parts->symbols, parts->kaslr_shift);
-	if (!symbolfile_set_banner(parts, found->banner, sizeof(found->banner)))
-		return err_set(err, ERR_FAILED, "the kernel's banner is none");
-	return 0;
+	return symbolfile_from_told(parts, &found->info, found->banner,
+				    strnlen(found->banner, sizeof(found->banner)), err);
 }
 
 int load_dump(const char *image, const char *format, struct loaded *loaded,
