@@ -12,7 +12,6 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/kallsyms.h"
 #include "toolkit/lib/kernview.h"
-#include "toolkit/lib/ksymtab.h"
 #include "toolkit/lib/vmcoreinfo.h"
 #include "toolkit/lib/xzfile.h"
 
@@ -83,23 +82,7 @@ static int add_banner(struct symbolfile_parts *parts, const struct vmlinux *kern
 	return 0;
 }
 
-/* What the kernel's own table leaves out, from the table of exported symbols. */
-static int add_exported(struct symbolfile_parts *parts, const struct kernview *view,
-			struct err *err)
-{
-	const char *names[KSYMTAB_NAMES_MAX];
-	size_t count = 0;
-
-	if (symtab_find(&parts->symbols, "init_task"))
-		return 0;
-	while (count < isf_known_count && count < KSYMTAB_NAMES_MAX) {
-		names[count] = isf_known[count].symbol;
-		count++;
-	}
-	return ksymtab_add(view, names, count, &parts->symbols, err);
-}
-
-/* The same from VMCOREINFO, which tells a few. */
+/* VMCOREINFO tells a few of those that the kernel's own table may leave out. */
 static int add_told(struct symbolfile_parts *parts, const struct vmcoreinfo *info,
 		    struct err *err)
 {
@@ -139,8 +122,6 @@ static int read_symbols(struct symbolfile_parts *parts, const struct vmlinux *ke
 		if (rc == 0 && !symtab_find(&parts->symbols, "init_task"))
 			rc = findsyms_exported(&view, &parts->symbols, &exported, err);
 		symtab_sort(&parts->symbols);
-		if (rc == 0)
-			rc = add_exported(parts, &view, err);
 	}
 	kernview_close(&view);
 	return rc < 0 ? err_prefix(err, "the kernel's symbols") : 0;
