@@ -86,11 +86,18 @@ static int add_banner(struct symbolfile_parts *parts, const struct vmlinux *kern
 static int add_told(struct symbolfile_parts *parts, const struct vmcoreinfo *info,
 		    struct err *err)
 {
+	/* Where the table is whole there is nothing to add but other names: x86_64 tells
+	 * init_top_pgt as swapper_pg_dir. */
+	if (symtab_find(&parts->symbols, "init_task"))
+		return 0;
 	for (size_t i = 0; i < isf_known_count; i++) {
 		const char *name = isf_known[i].symbol;
 		uint64_t addr;
 
-		if (symtab_find(&parts->symbols, name) ||
+		/* Of mem_section it tells where it points to (VMCOREINFO_SYMBOL_ARRAY of
+		 * what is a pointer), and no address of its own. */
+		if (strcmp(name, "mem_section") == 0 ||
+		    symtab_find(&parts->symbols, name) ||
 		    !vmcoreinfo_symbol(info, name, &addr))
 			continue;
 		if (symtab_add(&parts->symbols, name, strlen(name), addr, 'D', err) < 0)
