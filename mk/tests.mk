@@ -41,6 +41,13 @@ build/check/bin/compress: $(SRC_compress:%.c=build/check/obj/%.o) build/check/li
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ -Lbuild/deps/host/lib $(LIBS_compress:%=-l%)
 test-programs: build/check/bin/compress
 
+# symbols' own readers, likewise.
+build/check/bin/fuzz_isf: build/check/obj/toolkit/symbols/check.o \
+		build/check/obj/toolkit/symbols/load.o build/check/obj/toolkit/symbols/dump.o \
+		build/check/obj/toolkit/symbols/types_module.o
+build/check/bin/fuzz_isf build/check/bin/fuzz_package: HOST_LIBS := build/check/libfvol.a \
+	-Lbuild/deps/host/lib $(LIBS_symbols:%=-l%)
+
 -include $(wildcard build/check/obj/*/*/*.d)
 
 TEST_PROGRAMS := $(UNIT_TESTS) $(FUZZ_TARGETS) build/check/bin/mkproc
