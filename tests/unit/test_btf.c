@@ -199,6 +199,9 @@ static void test_only_what_is_reached_is_written(void)
 	CHECK(at(doc, "user_types/unreachable") == NULL);
 	CHECK(at(whole, "user_types/unreachable") != NULL);
 	CHECK(at(doc, "user_types/vm_area_struct") != NULL);
+	/* Through an array, and through a structure inside. */
+	CHECK(at(doc, "user_types/pid_link") != NULL);
+	CHECK(at(doc, "user_types/hlist_node") != NULL);
 	CHECK(at(doc, "symbols/__pfx_noise") == NULL);
 	CHECK(at(whole, "symbols/__pfx_noise") != NULL);
 	CHECK(result.user_types < all.user_types);
@@ -311,6 +314,8 @@ static void test_circles_and_sizes_are_refused(void)
 	static const uint32_t outside[] = { 1, BTF_CONST << 24, 7 };
 	static const uint32_t large[] = { 1, BTF_STRUCT << 24 | 1, 4, 0, 2, 8,
 					  0, BTF_PTR << 24,	   0 };
+	static const uint32_t beyond[] = { 1, BTF_STRUCT << 24 | 1, 8, 0, 2, 72,
+					   0, BTF_PTR << 24,	    0 };
 	static const uint32_t good[] = { 1, BTF_STRUCT << 24 | 1, 8, 0, 2, 0,
 					 0, BTF_PTR << 24,	  0 };
 	struct err err = { 0 };
@@ -322,6 +327,8 @@ static void test_circles_and_sizes_are_refused(void)
 	CHECK(open_types(outside, 3, &err) < 0);
 	CHECK_STR(err.text, "BTF: type 1 refers to what is not there");
 	CHECK(open_types(large, 9, &err) < 0);
+	CHECK_STR(err.text, "BTF: a member of type 1 does not fit in it");
+	CHECK(open_types(beyond, 9, &err) < 0);
 	CHECK_STR(err.text, "BTF: a member of type 1 does not fit in it");
 	CHECK(open_types(good, 9, &err) == 0);
 }
