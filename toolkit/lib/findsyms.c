@@ -276,10 +276,13 @@ static void find_of_task(struct finder *f, uint64_t task)
 	}
 }
 
-/* The kernel's own address space has its page tables, and its code begins at _stext. */
+/*
+ * The kernel's own address space has its page tables, and its code begins at _stext. Its
+ * brk is where the image ends: what was allocated behind it has copies of all values.
+ */
 static void find_init_mm(struct finder *f)
 {
-	uint64_t tables, off, code;
+	uint64_t tables, off, code, brk;
 
 	if (!f->view->info || !off_of(f, "mm_struct.pgd", &off) ||
 	    !vmcoreinfo_symbol(f->view->info, "swapper_pg_dir", &tables))
@@ -290,6 +293,9 @@ static void find_init_mm(struct finder *f)
 		if (member(f, base, "mm_struct.start_code", &code) &&
 		    code == f->view->info->stext) {
 			add(f, "init_mm", base);
+			if (member(f, base, "mm_struct.brk", &brk) && brk > base &&
+			    in_image(f, brk))
+				f->len = brk - f->va;
 			return;
 		}
 	}
@@ -436,9 +442,9 @@ int findsyms_add(struct kernview *view, const struct btf *btf, struct symtab *ta
 	f.len = view->segments[0].len_bytes;
 	symtab_sort(tab);
 	take_told(&f);
+	find_init_mm(&f);
 	if (find_init_task(&f, &task))
 		find_of_task(&f, task);
-	find_init_mm(&f);
 	find_modules(&f);
 	find_iomem(&f);
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
