@@ -11,7 +11,27 @@
 #define BANNER_AT 0x100
 #define UTS_AT 0x200
 #define BTF_AT 0x800
-#define TABLES_AT 0xc00
+#define TABLES_AT 0x1000
+/* Of fakekernel_add_data(), as offsets in the image: what has a page of its own is of
+ * the page tables. */
+#define TASK_AT 0x8000
+#define MM_AT 0x8100
+#define NSPROXY_AT 0x8180
+#define PID_NS_AT 0x81c0
+#define NET_AT 0x8200
+#define NETS_AT 0x8240
+#define MODULES_AT 0x8280
+#define KSET_AT 0x82a0
+#define RESOURCE_AT 0x82c0
+#define STRING_AT 0x8300
+#define OPERATIONS_AT 0x8340
+#define TABLES_PGD 0x9000
+#define TABLES_PUD 0xa000
+#define TABLES_PMD 0xb000
+#define TABLES_PTE 0xc000
+#define DATA_END 0xd000
+#define MODULE_VA UINT64_C(0xffffffffc0001000)
+#define KSET UINT64_C(0xffff888000001230)
 #define LONG_NAME 300
 
 struct symbol {
@@ -23,22 +43,76 @@ struct symbol {
 static struct symbol symbols[FAKE_SYMBOLS];
 static char tokens[256][16];
 
-/* One type, an int, and the names "" and "int". */
+/* What a structure has: names of members, of which 8 bytes each begin one after another.
+ */
+static const struct {
+	const char *name, *members[10];
+} structures[] = {
+	{ "list_head", { "next", "prev" } },
+	{ "task_struct",
+	  { "tasks", "tasks_prev", "comm", "comm_end", "pid", "tgid", "parent",
+	    "real_parent", "group_leader", "nsproxy" } },
+	{ "mm_struct", { "pgd", "start_code", "brk" } },
+	{ "nsproxy", { "uts_ns", "pid_ns_for_children", "net_ns" } },
+	{ "pid_namespace", { "level" } },
+	{ "net", { "count", "list", "list_prev" } },
+	{ "module", { "state", "list", "list_prev", "name", "mkobj" } },
+	{ "module_kobject", { "kobj_name", "kobj_kset", "mod" } },
+	{ "kobject", { "name", "kset" } },
+	{ "resource", { "start", "end", "name" } },
+	{ "file_operations", { "poll", "release", "mmap" } },
+};
+#define STRUCTURES (sizeof(structures) / sizeof(structures[0]))
+#define MEMBERS_MAX 10
+
+static uint32_t add_string(char *strings, size_t *len, const char *string)
+{
+	uint32_t at = (uint32_t)*len;
+
+	strcpy(strings + at, string);
+	*len += strlen(string) + 1;
+	return at;
+}
+
+/* Types: an int of 8 bytes, and the structures. */
 static size_t make_btf(unsigned char *at)
 {
-	memset(at, 0, 24 + 16 + 5);
+	static char strings[1024];
+	size_t strings_len = 0, len = 24;
+	unsigned char *type = at + len;
+
+	add_string(strings, &strings_len, "");
+	put_le(type, add_string(strings, &strings_len, "int"), 4);
+	put_le(type + 4, 1u << 24, 4);
+	put_le(type + 8, 8, 4);
+	put_le(type + 12, 64 | 1u << 24, 4);
+	len += 16;
+	for (size_t i = 0; i < STRUCTURES; i++) {
+		uint32_t count = 0;
+
+		type = at + len;
+		put_le(type, add_string(strings, &strings_len, structures[i].name), 4);
+		for (; count < MEMBERS_MAX && structures[i].members[count]; count++) {
+			unsigned char *member = type + 12 + 12 * (size_t)count;
+			const char *name = structures[i].members[count];
+
+			put_le(member, add_string(strings, &strings_len, name), 4);
+			put_le(member + 4, 1, 4);
+			put_le(member + 8, 64 * count, 4);
+		}
+		put_le(type + 4, 4u << 24 | count, 4);
+		put_le(type + 8, 8 * count, 4);
+		len += 12 + 12 * (size_t)count;
+	}
 	put_le(at, 0xeb9f, 2);
 	at[2] = 1;
 	put_le(at + 4, 24, 4);
-	put_le(at + 12, 16, 4);
-	put_le(at + 16, 16, 4);
-	put_le(at + 20, 5, 4);
-	put_le(at + 24, 1, 4);
-	put_le(at + 28, 1u << 24, 4);
-	put_le(at + 32, 4, 4);
-	put_le(at + 36, 32 | 1u << 24, 4);
-	memcpy(at + 40, "\0int", 5);
-	return 45;
+	put_le(at + 8, 0, 4);
+	put_le(at + 12, len - 24, 4);
+	put_le(at + 16, len - 24, 4);
+	put_le(at + 20, strings_len, 4);
+	memcpy(at + len, strings, strings_len);
+	return len + strings_len;
 }
 
 static void name_symbol(size_t i, uint64_t addr, char type, const char *name)
@@ -71,6 +145,9 @@ static void make_symbols(const struct fakekernel *kernel)
 		snprintf(name, sizeof(name), "symbol_%zu", i);
 		name_symbol(i, kernel->va + 0x1000 + 16 * i, "tTdDbB"[i % 6], name);
 	}
+	strcpy(symbols[600].name, "sock_close");
+	strcpy(symbols[606].name, "sock_mmap");
+	strcpy(symbols[612].name, "sock_poll");
 	/* As long as C++ and Rust have them. */
 	memset(symbols[500].name, 'n', LONG_NAME);
 }
@@ -257,9 +334,10 @@ size_t fakekernel_vmcoreinfo(const struct fakekernel *kernel, uint64_t phys, boo
 		out, room,
 		"OSRELEASE=" FAKE_RELEASE "\nBUILD-ID=0123456789abcdef\nPAGESIZE=4096\n"
 		"SYMBOL(init_uts_ns)=%" PRIx64 "\nOFFSET(uts_namespace.name)=0\n"
+		"SYMBOL(swapper_pg_dir)=%" PRIx64 "\n"
 		"SYMBOL(_stext)=%" PRIx64 "\nNUMBER(phys_base)=%" PRId64
 		"\nNUMBER(pgtable_l5_enabled)=0\nKERNELOFFSET=%" PRIx64 "\n",
-		va + kernel->uts_at, va,
+		va + kernel->uts_at, va + TABLES_PGD, va,
 		(int64_t)(phys - (va - UINT64_C(0xffffffff80000000))), va - FAKE_VA);
 	if (!told)
 		return len;
@@ -278,4 +356,47 @@ size_t fakekernel_vmcoreinfo(const struct fakekernel *kernel, uint64_t phys, boo
 					"SYMBOL(kallsyms_relative_base)=%" PRIx64 "\n",
 					va + kernel->relative_base);
 	return len;
+}
+
+/* Words from `at` on. */
+static void words(struct fakekernel *kernel, size_t at, size_t count,
+		  const uint64_t *values)
+{
+	for (size_t i = 0; i < count; i++)
+		put_le(kernel->image + at + 8 * i, values[i], 8);
+}
+
+void fakekernel_add_data(struct fakekernel *kernel, uint64_t phys,
+			 unsigned char module[4096], uint64_t module_phys)
+{
+	const uint64_t va = kernel->va, task = va + TASK_AT;
+	const uint64_t list = MODULE_VA + 8, modules = va + MODULES_AT;
+	const size_t tables[] = { TABLES_PGD, TABLES_PUD, TABLES_PMD, TABLES_PTE };
+	const uint64_t to[] = { phys + TABLES_PUD, phys + TABLES_PMD, phys + TABLES_PTE,
+				module_phys };
+
+	words(kernel, TASK_AT, 10,
+	      (uint64_t[]){ task, task, 0, 0, 0, 0, task, task, task, va + NSPROXY_AT });
+	memcpy(kernel->image + TASK_AT + 16, "swapper/0", 10);
+	words(kernel, MM_AT, 3, (uint64_t[]){ va + TABLES_PGD, va, va + DATA_END });
+	words(kernel, NSPROXY_AT, 3,
+	      (uint64_t[]){ va + kernel->uts_at, va + PID_NS_AT, va + NET_AT });
+	words(kernel, NET_AT, 3, (uint64_t[]){ 1, va + NETS_AT, va + NETS_AT });
+	words(kernel, NETS_AT, 2, (uint64_t[]){ va + NET_AT + 8, va + NET_AT + 8 });
+	words(kernel, MODULES_AT, 2, (uint64_t[]){ list, list });
+	words(kernel, KSET_AT, 1, (uint64_t[]){ KSET });
+	words(kernel, RESOURCE_AT, 3, (uint64_t[]){ 0, UINT64_MAX, va + STRING_AT + 1 });
+	memcpy(kernel->image + STRING_AT, "\0PCI mem", 9);
+	words(kernel, OPERATIONS_AT, 3,
+	      (uint64_t[]){ symbols[612].addr, symbols[600].addr, symbols[606].addr });
+	for (size_t i = 0; i < 4; i++)
+		put_le(kernel->image + tables[i] + 8 * (MODULE_VA >> (39 - 9 * i) & 511),
+		       to[i] | 1, 8);
+	kernel->len = DATA_END;
+	memset(module, 0, 4096);
+	put_le(module + 8, modules, 8);
+	put_le(module + 16, modules, 8);
+	memcpy(module + 24, "ext9", 5);
+	put_le(module + 40, KSET, 8);
+	put_le(module + 48, MODULE_VA, 8);
 }

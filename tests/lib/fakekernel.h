@@ -53,4 +53,12 @@ size_t fakekernel_elf(const struct fakekernel *kernel, unsigned char *out);
 size_t fakekernel_vmcoreinfo(const struct fakekernel *kernel, uint64_t phys, bool told,
 			     char *out);
 
+/*
+ * Adds variables that findsyms.h finds, for an image that stands at phys: a first task
+ * with its namespaces, lists of networks and of modules, resources, operations of
+ * sockets; and page tables by which the one module, a page at module_phys, is reached.
+ */
+void fakekernel_add_data(struct fakekernel *kernel, uint64_t phys,
+			 unsigned char module[4096], uint64_t module_phys);
+
 #endif

@@ -334,11 +334,106 @@ static void images(void)
 		CHECK(syms.candidates == 2 && syms.info_phys == 0x164018);
 		CHECK_STR(syms.banner, FAKE_BANNER);
 		CHECK(syms.info.kaslr_shift == 0x3000000);
-		CHECK(syms.symbols.count == FAKE_SYMBOLS && syms.symbols.sorted);
-		CHECK(symtab_find(&syms.symbols, "symbol_600") != NULL);
+		CHECK(syms.symbols.count == FAKE_SYMBOLS + syms.found);
+		CHECK(syms.symbols.sorted);
+		CHECK(symtab_find(&syms.symbols, "symbol_601") != NULL);
 		CHECK(syms.btf_len == kernel.btf_len &&
 		      !memcmp(syms.btf, kernel.image + kernel.btf_at, syms.btf_len));
 		dumpsyms_close(&syms);
+	}
+}
+
+/* Variables of a kernel whose table has code alone, as offsets in its image. */
+static const struct {
+	const char *name;
+	uint64_t off;
+} variables[] = {
+	{ "init_task", 0x8000 },      { "init_mm", 0x8100 },
+	{ "init_nsproxy", 0x8180 },   { "init_pid_ns", 0x81c0 },
+	{ "init_net", 0x8200 },	      { "net_namespace_list", 0x8240 },
+	{ "modules", 0x8280 },	      { "module_kset", 0x82a0 },
+	{ "iomem_resource", 0x82c0 }, { "socket_file_ops", 0x8340 },
+	{ "init_uts_ns", 0x200 },     { "linux_banner", 0x100 },
+};
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+static void put_data(void)
+{
+	make(FAKE_NEW, true);
+	kernel.no_data = true;
+	fakekernel_make(&kernel);
+	memset(dump, 0, sizeof(dump));
+	fakekernel_add_data(&kernel, 0x108000, page(110), 0x16e000);
+	put_kernel(true);
+}
+
+/* How many of the variables are found; one that is found elsewhere counts as wrong. */
+static size_t find_variables(size_t *wrong)
+{
+	size_t found = 0;
+
+	CHECK(look() == 0);
+	*wrong = 0;
+	for (size_t i = 0; i < VARIABLES; i++) {
+		const struct symtab_entry *entry =
+			symtab_find(&syms.symbols, variables[i].name);
+
+		found += entry != NULL;
+		*wrong += entry && entry->addr != kernel.va + variables[i].off;
+	}
+	CHECK(syms.found == found);
+	dumpsyms_close(&syms);
+	return found;
+}
+
+static void variables_by_content(void)
+{
+	size_t wrong;
+
+	put_data();
+	CHECK(find_variables(&wrong) == VARIABLES);
+	CHECK(!wrong);
+}
+
+/* Each thing that is checked, wrong by one byte: what hangs on it is not found. */
+static void variables_checked(void)
+{
+	static const struct {
+		size_t at;    /* in the image, or in the module's page when above it */
+		size_t fewer; /* than all, that are found */
+	} cases[] = {
+		{ 0x8000, 5 },	/* the list of tasks */
+		{ 0x8010, 5 },	/* the name of the first task */
+		{ 0x8020, 5 },	/* its pid */
+		{ 0x8030, 5 },	/* its parent */
+		{ 0x8040, 5 },	/* its group */
+		{ 0x8048, 4 },	/* its nsproxy */
+		{ 0x8180, 4 },	/* the uts namespace */
+		{ 0x81c0, 1 },	/* the level of the pid namespace */
+		{ 0x8208, 1 },	/* the list of networks */
+		{ 0x8100, 2 },	/* init_mm's page tables, and where the image ends */
+		{ 0x8108, 2 },	/* its code */
+		{ 0x8280, 2 },	/* the list of modules */
+		{ 0x8288, 2 },	/* its end */
+		{ 0x82a0, 1 },	/* the value of module_kset */
+		{ 0x82c0, 1 },	/* where resources begin */
+		{ 0x8301, 1 },	/* their name */
+		{ 0x8348, 1 },	/* sock_close */
+		{ 0x9ff8, 2 },	/* the page tables */
+		{ 0x10008, 2 }, /* the module's place in the list */
+		{ 0x10030, 2 }, /* that it is its own module */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t at = cases[i].at, wrong, found;
+
+		put_data();
+		page(at < 0x10000 ? 8 : 110)[at & 0xffff] ^= 1;
+		found = find_variables(&wrong);
+		if (found + cases[i].fewer != VARIABLES || wrong)
+			printf("  0x%zx: %zu of %zu found, %zu wrong\n", at, found,
+			       VARIABLES, wrong);
+		CHECK(found + cases[i].fewer == VARIABLES && !wrong);
 	}
 }
 
@@ -378,6 +473,8 @@ int main(void)
 	RUN(raw_images);
 	RUN(vmcoreinfo_texts);
 	RUN(images);
+	RUN(variables_by_content);
+	RUN(variables_checked);
 	RUN(images_without);
 	symtab_free(&tab);
 	return DONE();
