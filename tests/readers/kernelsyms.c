@@ -3,6 +3,8 @@
  * files that a guest has of it, to be compared:
  *   kernelsyms image IMAGE FORMAT DIR   DIR/kallsyms, DIR/btf, DIR/version
  *   kernelsyms kernel VMLINUZ SHIFT DIR DIR/kallsyms, with SHIFT (hex) as KASLR's
+ *   kernelsyms data IMAGE FORMAT        what is found of variables when the table's own
+ *                                       are hidden, and whether the table agrees
  * FORMAT is as for --format, or - for what the first bytes tell.
  */
 #include <fcntl.h>
@@ -12,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "toolkit/lib/btf.h"
 #include "toolkit/lib/dumpsyms.h"
+#include "toolkit/lib/findsyms.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/kallsyms.h"
 #include "toolkit/lib/vmlinux.h"
@@ -108,6 +112,79 @@ static int of_kernel(const char *path, const char *shift, const char *dir,
 	return rc;
 }
 
+/* The code of a table: what a kernel without CONFIG_KALLSYMS_ALL has. */
+static int copy_code(const struct symtab *all, struct symtab *code, struct err *err)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		const struct symtab_entry *entry = &all->entries[i];
+		const char *name = symtab_name(all, entry);
+
+		/* 7.x has init_task among the code. */
+		if (strchr("tTwW", entry->type) && strcmp(name, "init_task") != 0 &&
+		    symtab_add(code, name, strlen(name), entry->addr, entry->type, err) <
+			    0)
+			return -1;
+	}
+	symtab_sort(code);
+	return 0;
+}
+
+/* Prints what was added and is in the table too, and "right" or "wrong". */
+static int compare(const struct symtab *all, const struct symtab *code)
+{
+	int wrong = 0;
+
+	for (size_t i = 0; i < code->count; i++) {
+		const struct symtab_entry *entry = &code->entries[i], *own;
+		const char *name = symtab_name(code, entry);
+		bool right = false;
+
+		own = entry->type == 'D' ? symtab_find(all, name) : NULL;
+		if (!own)
+			continue;
+		/* A name may be there more than once. */
+		for (; own < all->entries + all->count &&
+		       strcmp(symtab_name(all, own), name) == 0;
+		     own++)
+			right = right || own->addr == entry->addr;
+		printf("%s %s\n", name, right ? "right" : "wrong");
+		wrong += !right;
+	}
+	return wrong;
+}
+
+static int of_data(const char *path, const char *format, struct err *err)
+{
+	static struct dumpsyms syms;
+	struct symtab code = { 0 };
+	struct kernview view = { 0 };
+	struct dumpview dump = { 0 };
+	size_t found, exported;
+	struct btf btf;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+
+	if (fd < 0)
+		return err_set(err, ERR_FAILED, "no file %s", path);
+	if (dumpsyms_open(&syms, fd, decoder_find(format), err) == 0 &&
+	    btf_open(&btf, syms.btf, syms.btf_len, err) == 0) {
+		if (dumpview_open(&dump, fd, decoder_find(format), err) == 0 &&
+		    kernview_open_dump(&view, &dump, &syms.info, err) == 0 &&
+		    copy_code(&syms.symbols, &code, err) == 0 &&
+		    findsyms_add(&view, &btf, &code, &found, err) == 0 &&
+		    findsyms_exported(&view, &code, &exported, err) == 0)
+			rc = 0;
+		btf_close(&btf);
+	}
+	if (rc == 0 && compare(&syms.symbols, &code))
+		rc = err_set(err, ERR_NO, "the kernel's table has others");
+	kernview_close(&view);
+	dumpview_close(&dump);
+	dumpsyms_close(&syms);
+	symtab_free(&code);
+	io_close(&fd);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
@@ -117,9 +194,11 @@ int main(int argc, char **argv)
 		rc = of_image(argv[2], argv[3], argv[4], &err);
 	} else if (argc == 5 && strcmp(argv[1], "kernel") == 0) {
 		rc = of_kernel(argv[2], argv[3], argv[4], &err);
+	} else if (argc == 4 && strcmp(argv[1], "data") == 0) {
+		rc = of_data(argv[2], argv[3], &err);
 	} else {
 		fputs("usage: kernelsyms image IMAGE FORMAT DIR | "
-		      "kernel VMLINUZ SHIFT DIR\n",
+		      "kernel VMLINUZ SHIFT DIR | data IMAGE FORMAT\n",
 		      stderr);
 		return ERR_USAGE;
 	}

@@ -85,6 +85,21 @@ check_image() {
 		"$(jq -r .kernel.build_id "${said%/*}/record.json")"
 }
 
+# Arguments: none. The lime image once more, with the variables of the kernel's table hidden:
+# those that are found are where the table has them. Kernels that have none are compared
+# with a module's words in symbols.sh.
+check_variables() {
+	image=$(find "$dir/back/lime" -name memory.lime)
+	grep -q ' init_task$' "$dir/kallsyms" || return 0
+	check "$guest: variables that are found are the table's" "$READER" data "$image" - ||
+		return 0
+	cp "$dir/check.out" "$dir/variables"
+	echo "# $guest: $(grep -c right "$dir/variables") variables"
+	for name in init_task init_net net_namespace_list iomem_resource; do
+		same "$guest: $name is found" "$(grep "^$name " "$dir/variables")" "$name right"
+	done
+}
+
 # Arguments: VMLINUZ. Its symbols, with the guest's KASLR shift, against the guest's.
 check_kernel() {
 	rm -rf "$dir/found"
@@ -105,6 +120,7 @@ kernel() {
 	for format; do
 		check_image "$format"
 	done
+	check_variables
 	check_kernel "$kernel_file"
 	rm -rf "$dir/back"
 }
