@@ -112,15 +112,22 @@ static int of_kernel(const char *path, const char *shift, const char *dir,
 	return rc;
 }
 
-/* The code of a table: what a kernel without CONFIG_KALLSYMS_ALL has. */
+/*
+ * The code of a table: what a kernel without CONFIG_KALLSYMS_ALL has. Their letters do
+ * not tell it: 7.x calls data T too.
+ */
 static int copy_code(const struct symtab *all, struct symtab *code, struct err *err)
 {
+	const struct symtab_entry *from = symtab_find(all, "_stext"),
+				  *to = symtab_find(all, "_etext");
+
+	if (!from || !to)
+		return err_set(err, ERR_FAILED, "the table does not tell where code is");
 	for (size_t i = 0; i < all->count; i++) {
 		const struct symtab_entry *entry = &all->entries[i];
 		const char *name = symtab_name(all, entry);
 
-		/* 7.x has init_task among the code. */
-		if (strchr("tTwW", entry->type) && strcmp(name, "init_task") != 0 &&
+		if (entry->addr >= from->addr && entry->addr <= to->addr &&
 		    symtab_add(code, name, strlen(name), entry->addr, entry->type, err) <
 			    0)
 			return -1;

@@ -12,7 +12,8 @@
 
 #define ENTRY_BYTES 12
 #define NAME_OFF 4
-#define NAME_BYTES_MAX 128
+/* KSYM_NAME_LEN since 6.1; names of Rust are long. */
+#define NAME_BYTES_MAX 512
 /* A kernel has 10,000; so few would be chance. */
 #define ENTRIES_MIN 64
 
