@@ -75,7 +75,7 @@ static struct package_file *wanted(const char *path, struct package_file *files,
 static bool all_found(const struct package_file *files, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!files[i].data || files[i].pattern)
+		if (!files[i].data)
 			return false;
 	return true;
 }

@@ -14,7 +14,8 @@
 /* A file that is wanted, and what became of it. */
 struct package_file {
 	/* Patterns of fnmatch(3) with FNM_PATHNAME, without "/" or "./" in front; ended
-	 * by NULL. A hit by an earlier one replaces a hit by a later one. */
+	 * by NULL. Until the reading ends, a hit by an earlier one replaces one by a
+	 * later one. */
 	const char *const *patterns;
 	size_t max_bytes; /* a larger one is ERR_FAILED */
 
@@ -26,7 +27,7 @@ struct package_file {
 
 /*
  * Reads the package that fd (a regular file, borrowed) begins with from front to end, or
- * until each of the files is found by its first pattern. Returns 0 (see ->data for what
+ * until each of the files is found. Returns 0 (see ->data for what
  * was found), or -1 when it is damaged or none of either kind.
  */
 int package_read(int fd, struct package_file *files, size_t count, struct err *err);
