@@ -178,6 +178,27 @@ static void cut_short(void)
 	}
 }
 
+/* Tables of tokens one after the other: each could be the one. It ends, with a sentence.
+ */
+static void full_of_tables(void)
+{
+	const size_t tokens = 4096, room = 8u << 20;
+	unsigned char *image = calloc(1, room);
+	struct kallsyms_tables tables;
+
+	make(FAKE_NEW, false);
+	CHECK(kernel.token_index + 512 - kernel.token_table < tokens);
+	for (size_t at = 0; at + tokens <= room; at += tokens)
+		memcpy(image + at, kernel.image + kernel.token_table,
+		       kernel.token_index + 512 - kernel.token_table);
+	view = (struct kernview){ .placed = true, .count = 1 };
+	view.segments[0] = (struct kernview_segment){ FAKE_VA, room, image };
+	CHECK(kallsyms_search(&view, &tables, &err) < 0);
+	CHECK_STR(err.text, "the kernel has no kallsyms tables of a known form");
+	kernview_close(&view);
+	free(image);
+}
+
 static void elf_files(void)
 {
 	make(FAKE_NEW, false);
@@ -469,6 +490,7 @@ int main(void)
 	RUN(damaged_tables);
 	RUN(damaged_shape);
 	RUN(cut_short);
+	RUN(full_of_tables);
 	RUN(elf_files);
 	RUN(raw_images);
 	RUN(vmcoreinfo_texts);

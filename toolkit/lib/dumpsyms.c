@@ -24,6 +24,8 @@
 #define UTS_VERSION_FIELD 3
 /* Data and bss stand behind the code, which always has symbols: 5 to 20 MiB. */
 #define BEHIND_SYMBOLS (48u << 20)
+/* What begins as BTF does and is none: of honest kernels there is nothing such. */
+#define BTF_TRIES_MAX 64
 /* Each may cost a search of a kernel's image: memory can be full of forgeries. */
 #define CANDIDATES_MAX 64
 
@@ -170,7 +172,7 @@ static int find_btf(struct dumpsyms *syms, struct kernview *view, struct err *er
 	const struct symtab_entry *start = symtab_find(&syms->symbols, "__start_BTF"),
 				  *stop = symtab_find(&syms->symbols, "__stop_BTF");
 	const struct kernview_segment *image = &view->segments[0];
-	int rc;
+	int rc, tries = 0;
 
 	if (start && stop && stop->addr > start->addr) {
 		rc = take_btf(syms, view, start->addr, stop->addr - start->addr, err);
@@ -186,6 +188,8 @@ static int find_btf(struct dumpsyms *syms, struct kernview *view, struct err *er
 		if (memcmp(image->data + at, BTF_MAGIC_BYTES,
 			   sizeof(BTF_MAGIC_BYTES) - 1) != 0)
 			continue;
+		if (tries++ == BTF_TRIES_MAX)
+			break;
 		rc = take_btf(syms, view, image->va + at,
 			      btf_measure(image->data + at, left), err);
 		if (rc)

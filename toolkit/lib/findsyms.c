@@ -10,6 +10,8 @@
 #define LIST_MAX 4096
 #define NESTED_MAX 8
 #define OFFSETS_MAX 48
+/* Reads that go through page tables: a kernel takes 1,000. */
+#define READS_MAX 20000
 #define FOUND_MAX 48
 /* Modules are loaded so near, for calls reach no further. */
 #define MODULES_REACH (UINT64_C(1) << 31)
@@ -34,6 +36,7 @@ struct finder {
 		uint64_t addr;
 	} found[FOUND_MAX];
 	size_t found_count;
+	size_t reads;
 };
 
 static bool in_image(const struct finder *f, uint64_t va)
@@ -68,12 +71,20 @@ static void add(struct finder *f, const char *name, uint64_t addr)
 	f->found[f->found_count++].addr = addr;
 }
 
+static bool read_bytes(struct finder *f, uint64_t va, void *buf, size_t len)
+{
+	struct err ignored;
+
+	if (!in_image(f, va) && f->reads++ >= READS_MAX)
+		return false;
+	return pagewalk_read(f->view, va, buf, len, &ignored) == 0;
+}
+
 static bool read_u64(struct finder *f, uint64_t va, uint64_t *value)
 {
 	unsigned char raw[8];
-	struct err ignored;
 
-	if (pagewalk_read(f->view, va, raw, sizeof(raw), &ignored) < 0)
+	if (!read_bytes(f, va, raw, sizeof(raw)))
 		return false;
 	*value = get_le(raw, sizeof(raw));
 	return true;
@@ -82,9 +93,8 @@ static bool read_u64(struct finder *f, uint64_t va, uint64_t *value)
 static bool read_u32(struct finder *f, uint64_t va, uint32_t *value)
 {
 	unsigned char raw[4];
-	struct err ignored;
 
-	if (pagewalk_read(f->view, va, raw, sizeof(raw), &ignored) < 0)
+	if (!read_bytes(f, va, raw, sizeof(raw)))
 		return false;
 	*value = (uint32_t)get_le(raw, sizeof(raw));
 	return true;
@@ -306,7 +316,6 @@ static bool is_module(struct finder *f, uint64_t node, uint64_t *module)
 {
 	unsigned char name[2];
 	uint64_t list, mkobj, mod, self, name_off;
-	struct err ignored;
 
 	if (!off_of(f, "module.list", &list) || !off_of(f, "module.mkobj", &mkobj) ||
 	    !off_of(f, "module_kobject.mod", &mod) ||
@@ -314,9 +323,7 @@ static bool is_module(struct finder *f, uint64_t node, uint64_t *module)
 		return false;
 	*module = node - list;
 	return read_u64(f, *module + mkobj + mod, &self) && self == *module &&
-	       pagewalk_read(f->view, *module + name_off, name, sizeof(name), &ignored) ==
-		       0 &&
-	       isgraph(name[0]);
+	       read_bytes(f, *module + name_off, name, sizeof(name)) && isgraph(name[0]);
 }
 
 /*

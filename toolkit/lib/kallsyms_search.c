@@ -26,8 +26,11 @@
 /* A kernel has 20,000 symbols and more; few markers would be found anywhere. */
 #define MARKERS_MIN 4
 #define PADDING_MAX 64
-/* Each candidate costs a walk over names; an image can be full of them. */
-#define CANDIDATES_MAX 256
+/*
+ * Names and markers that are looked at: a hostile image can be full of what begins well.
+ * An honest one takes its number of symbols and three bytes more for each.
+ */
+#define WORK_MAX (64u << 20)
 
 /* A segment, and what was found in it as offsets from its beginning. */
 struct area {
@@ -35,7 +38,15 @@ struct area {
 	size_t len;
 	size_t num_syms, names, names_end, markers, token_table, token_index;
 	uint32_t count;
+	uint64_t *work; /* left of WORK_MAX */
 };
+
+/* Takes from what work is left. Returns false when it is used up. */
+static bool worth(const struct area *area, uint64_t steps)
+{
+	*area->work -= steps < *area->work ? steps : *area->work;
+	return *area->work != 0;
+}
 
 static uint32_t u32_at(const struct area *area, size_t at)
 {
@@ -102,7 +113,7 @@ static bool names_fit(struct area *area, size_t names, uint32_t count)
 		if (i % PER_MARKER == 0 &&
 		    at - names != u32_at(area, area->markers + i / PER_MARKER * 4))
 			return false;
-		if (at + 2 > area->markers)
+		if (at + 2 > area->markers || !worth(area, 1))
 			return false;
 		len = area->data[at++];
 		if (len >= 0x80)
@@ -160,16 +171,19 @@ static size_t count_markers(const struct area *area, size_t at, size_t end)
 }
 
 /* Goes back from the tokens to the markers, over seqs_of_names if there are any. */
-static bool find_markers(struct area *area, size_t *candidates)
+static bool find_markers(struct area *area)
 {
 	size_t end = area->token_table, low = end > SEQS_MAX ? end - SEQS_MAX : 4;
 
 	for (size_t at = end / 4 * 4; at >= low + 4; at -= 4) {
 		size_t markers = count_markers(area, at - 4, end);
 
+		if (!worth(area, 1 + markers))
+			return false;
 		if (markers < MARKERS_MIN)
 			continue;
-		if ((*candidates)++ == CANDIDATES_MAX)
+		/* For find_names(), which tries this many places. */
+		if (!worth(area, MARKER_STEP_MAX / 4))
 			return false;
 		area->markers = at - 4;
 		/* What follows the last one may look like one more. */
@@ -265,11 +279,13 @@ static bool find_numbers(const struct area *area, uint64_t va,
 }
 
 static bool search_segment(const struct kernview_segment *segment,
-			   struct kallsyms_tables *tables, size_t *candidates)
+			   struct kallsyms_tables *tables, uint64_t *work)
 {
 	static const unsigned char digits[] =
 		"0\0001\0002\0003\0004\0005\0006\0007\0008\0009";
-	struct area area = { .data = segment->data, .len = (size_t)segment->len_bytes };
+	struct area area = { .data = segment->data,
+			     .len = (size_t)segment->len_bytes,
+			     .work = work };
 
 	for (size_t at = 0; at < area.len; at++) {
 		const unsigned char *found =
@@ -278,7 +294,7 @@ static bool search_segment(const struct kernview_segment *segment,
 		if (!found)
 			return false;
 		at = (size_t)(found - area.data);
-		if (!tokens_fit(&area, at) || !find_markers(&area, candidates) ||
+		if (!tokens_fit(&area, at) || !find_markers(&area) ||
 		    !find_numbers(&area, segment->va, tables))
 			continue;
 		tables->num_syms = segment->va + area.num_syms;
@@ -377,13 +393,13 @@ static int place(struct kernview *view, struct kallsyms_tables *tables, struct e
 int kallsyms_search(struct kernview *view, struct kallsyms_tables *tables,
 		    struct err *err)
 {
-	size_t candidates = 0;
+	uint64_t work = WORK_MAX;
 
 	*tables = (struct kallsyms_tables){ 0 };
 	if (kernview_load(view, err) < 0)
 		return -1;
 	for (size_t i = 0; i < view->count; i++)
-		if (search_segment(&view->segments[i], tables, &candidates))
+		if (search_segment(&view->segments[i], tables, &work))
 			return view->placed ? 0 : place(view, tables, err);
 	return err_set(err, ERR_FAILED,
 		       "the kernel has no kallsyms tables of a known form");
