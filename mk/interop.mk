@@ -6,7 +6,7 @@ export VOLATILITY SYMBOLS
 interop: build/stamps/packages-interop
 	@sh tests/interop/run.sh --check
 	@$(MAKE) --no-print-directory interop-run
-interop-run: build/release/x86_64/bin/capture $(IMAGE) vm-tools build/check/bin/readimage \
+interop-run: build/release/x86_64/bin/capture build/release/x86_64/bin/symbols $(IMAGE) vm-tools build/check/bin/readimage \
 		build/kernels/stamp-images build/stamps/packages-test
 	@sh tests/interop/run.sh
 .PHONY: interop interop-run

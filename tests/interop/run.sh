@@ -4,7 +4,7 @@
 # time (its AVML reader has been seen to loop for ever), and see in it, byte by byte, what our
 # independent reader sees. Not a part of `make test`: `make interop VOLATILITY=DIR`.
 # Environment: VOLATILITY (a checkout of volatility3: the directory of vol.py), SYMBOLS (a
-# directory of symbol files, for plugins that need the guest's kernel), VOL_LIMIT_S (300),
+# directory of symbol files of the guest's kernel; default: made here), VOL_LIMIT_S (300),
 # CASES (what to run, default all: live made_up control).
 # Exit: 0 all ok; 1 a check failed; 2 no Volatility; 5 never finished.
 set -eu
@@ -14,6 +14,13 @@ VOL_LIMIT_S=${VOL_LIMIT_S:-300}
 VOLATILITY=${VOLATILITY:-}
 SYMBOLS=${SYMBOLS:-}
 capture=$PWD/build/release/x86_64/bin/capture
+symbols=$PWD/build/release/x86_64/bin/symbols
+PLUGINS='bash.Bash capabilities.Capabilities check_afinfo.Check_afinfo check_creds.Check_creds
+	check_idt.Check_idt check_modules.Check_modules check_syscall.Check_syscall ebpf.EBPF
+	elfs.Elfs envars.Envars iomem.IOMem keyboard_notifiers.Keyboard_notifiers kmsg.Kmsg
+	library_list.LibraryList lsmod.Lsmod lsof.Lsof malfind.Malfind mountinfo.MountInfo
+	netfilter.Netfilter pagecache.Files pidhashtable.PIDHashTable proc.Maps psaux.PsAux
+	psscan.PsScan pstree.PsTree ptrace.Ptrace sockstat.Sockstat tty_check.tty_check'
 MIB=1048576
 
 # Arguments: SENTENCE. Returns: never.
@@ -142,11 +149,28 @@ check_guest_image() {
 		says "$1: banners finds the guest's kernel" "$work/$1-banners.out" \
 			"Linux version $(cut -d ' ' -f 1 "$dir/uname" | sed 's/[.+]/\\&/g') "
 	fi
-	[ -n "$SYMBOLS" ] || return 0
 	vol_ends "$1: pslist ends" "$1-pslist" -s "$(vm_absolute "$SYMBOLS")" -f "$image" \
 		linux.pslist.PsList || return 0
 	for name in agent fill kthreadd; do
 		says "$1: pslist shows $name" "$work/$1-pslist.out" "[[:space:]]$name([[:space:]]|$)"
+	done
+}
+
+# Arguments: IMAGE. What else an analyst asks first, with a symbol file that was made of the
+# image alone: each plugin must end well, and those that list what every guest has must list.
+check_plugins() {
+	rm -rf "$work/alone"
+	mkdir -p "$work/alone/linux"
+	check 'plugins: symbols from the image alone' "$symbols" --dump "$1" \
+		--output "$work/alone/linux/guest.json.xz" || return 0
+	for plugin in $PLUGINS; do
+		vol_ends "plugins: $plugin" "plugin-$plugin" -s "$(vm_absolute "$work/alone")" \
+			-f "$1" "linux.$plugin" || :
+	done
+	for plugin in lsof.Lsof mountinfo.MountInfo check_syscall.Check_syscall proc.Maps \
+		kmsg.Kmsg iomem.IOMem pidhashtable.PIDHashTable; do
+		same "plugins: $plugin lists something" \
+			"$(($(wc -l < "$work/plugin-$plugin.out") > 8))" 1
 	done
 }
 
@@ -169,6 +193,7 @@ live() {
 	for format in lime avml raw zst fallback; do
 		check_guest_image "guest-$format" "$(images_path "$format")"
 	done
+	check_plugins "$(images_path lime)"
 	# The same memory, standing still.
 	still same "$(images_path lime)" avml
 	rm -rf "$dir"/*.raw* "$dir"/*.img "$dir/evidence"
@@ -276,7 +301,13 @@ echo "# Volatility $(PYTHONPATH=$VOLATILITY python3 -c \
 	'from volatility3.framework import constants; print(constants.PACKAGE_VERSION)')"
 mkdir -p "$dir"
 path_prepare x86_64
-vol_ends 'isfinfo ends' isfinfo ${SYMBOLS:+-s "$(vm_absolute "$SYMBOLS")"} isfinfo.IsfInfo
+if [ -z "$SYMBOLS" ]; then
+	SYMBOLS=$work/isf
+	mkdir -p "$SYMBOLS/linux"
+	check 'symbols of the kernel' "$symbols" --vmlinux "$VM_KERNEL" \
+		--output "$SYMBOLS/linux/kernel.json.xz" || exit 1
+fi
+vol_ends 'isfinfo ends' isfinfo -s "$(vm_absolute "$SYMBOLS")" isfinfo.IsfInfo
 for case in ${CASES:-live made_up control}; do
 	case $case in
 	live) live ;;
