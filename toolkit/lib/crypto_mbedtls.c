@@ -31,7 +31,7 @@ static void portable_blocks(uint32_t state[8], const unsigned char *data, size_t
 	memcpy(state, ctx.state, sizeof(ctx.state));
 }
 
-const struct sha256_impl sha256_portable = { "portable", always, portable_blocks };
+const struct sha256_impl sha256_portable = { "portable", always, portable_blocks, NULL };
 
 /* The kernel's, which the library would otherwise read from /dev. */
 static int random_bytes(void *arg, unsigned char *out, size_t len)

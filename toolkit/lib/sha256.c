@@ -8,7 +8,7 @@
 struct running {
 	uint32_t state[8];
 	uint64_t len_bytes;
-	sha256_blocks_fn *blocks;
+	const struct sha256_impl *impl;
 	unsigned char rest[SHA256_BLOCK]; /* of a block that is not whole yet */
 };
 
@@ -58,7 +58,7 @@ void sha256_init_with(struct sha256 *ctx, const struct sha256_impl *impl)
 	*inner(ctx) = (struct running){
 		.state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
 			   0x9b05688c, 0x1f83d9ab, 0x5be0cd19 },
-		.blocks = impl->blocks,
+		.impl = impl,
 	};
 }
 
@@ -77,18 +77,45 @@ void sha256_update(struct sha256 *ctx, const void *data, size_t len_bytes)
 	hash->len_bytes += len_bytes;
 	if (filled && len_bytes >= take) {
 		memcpy(hash->rest + filled, from, take);
-		hash->blocks(hash->state, hash->rest, 1);
+		hash->impl->blocks(hash->state, hash->rest, 1);
 		from += take;
 		len_bytes -= take;
 		filled = 0;
 	}
 	if (len_bytes >= SHA256_BLOCK) {
-		hash->blocks(hash->state, from, len_bytes / SHA256_BLOCK);
+		hash->impl->blocks(hash->state, from, len_bytes / SHA256_BLOCK);
 		from += len_bytes / SHA256_BLOCK * SHA256_BLOCK;
 		len_bytes %= SHA256_BLOCK;
 	}
 	if (len_bytes)
 		memcpy(hash->rest + filled, from, len_bytes);
+}
+
+void sha256_update_two(struct sha256 *first, struct sha256 *second, const void *data,
+		       size_t len_bytes)
+{
+	struct running *a = inner(first), *b = inner(second);
+	const unsigned char *from = data;
+	size_t filled = (size_t)(a->len_bytes % SHA256_BLOCK);
+	size_t head = filled ? SHA256_BLOCK - filled : 0, whole;
+
+	if (!a->impl->pair || a->impl != b->impl ||
+	    b->len_bytes % SHA256_BLOCK != filled || len_bytes < head + SHA256_BLOCK) {
+		sha256_update(first, data, len_bytes);
+		sha256_update(second, data, len_bytes);
+		return;
+	}
+	sha256_update(first, from, head);
+	sha256_update(second, from, head);
+	from += head;
+	whole = (len_bytes - head) / SHA256_BLOCK;
+	a->impl->pair(a->state, b->state, from, whole);
+	a->len_bytes += whole * SHA256_BLOCK;
+	b->len_bytes += whole * SHA256_BLOCK;
+	from += whole * SHA256_BLOCK;
+	len_bytes -= head + whole * SHA256_BLOCK;
+	sha256_update(first, from, len_bytes);
+	sha256_update(second, from, len_bytes);
 }
 
 void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN])
@@ -100,11 +127,11 @@ void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN])
 	hash->rest[filled++] = 0x80;
 	memset(hash->rest + filled, 0, SHA256_BLOCK - filled);
 	if (filled > SHA256_BLOCK - sizeof(bits)) {
-		hash->blocks(hash->state, hash->rest, 1);
+		hash->impl->blocks(hash->state, hash->rest, 1);
 		memset(hash->rest, 0, SHA256_BLOCK);
 	}
 	memcpy(hash->rest + SHA256_BLOCK - sizeof(bits), &bits, sizeof(bits));
-	hash->blocks(hash->state, hash->rest, 1);
+	hash->impl->blocks(hash->state, hash->rest, 1);
 	for (int i = 0; i < 8; i++) {
 		uint32_t word = htobe32(hash->state[i]);
 

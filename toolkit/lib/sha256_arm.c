@@ -44,6 +44,47 @@ blocks(uint32_t state[8], const unsigned char *data, size_t count)
 	vst1q_u32(state + 4, efgh);
 }
 
-const struct sha256_impl sha256_arm = { "ARMv8 SHA-256 instructions", usable, blocks };
+/* As blocks(), for two. */
+__attribute__((target("+crypto"))) static void
+pair(uint32_t first[8], uint32_t second[8], const unsigned char *data, size_t count)
+{
+	uint32x4_t abcd = vld1q_u32(first), efgh = vld1q_u32(first + 4);
+	uint32x4_t abcd2 = vld1q_u32(second), efgh2 = vld1q_u32(second + 4);
+
+	for (; count; count--, data += SHA256_BLOCK) {
+		const uint32x4_t abcd_before = abcd, efgh_before = efgh;
+		const uint32x4_t abcd2_before = abcd2, efgh2_before = efgh2;
+		uint32x4_t w[4];
+
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++)
+			w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(data + 16 * i)));
+#pragma GCC unroll 16
+		for (int i = 0; i < 16; i++) {
+			uint32x4_t wk = vaddq_u32(w[i % 4], vld1q_u32(sha256_k + 4 * i));
+			uint32x4_t abcd_old = abcd, abcd2_old = abcd2;
+
+			if (i < 12)
+				w[i % 4] = vsha256su1q_u32(
+					vsha256su0q_u32(w[i % 4], w[(i + 1) % 4]),
+					w[(i + 2) % 4], w[(i + 3) % 4]);
+			abcd = vsha256hq_u32(abcd, efgh, wk);
+			abcd2 = vsha256hq_u32(abcd2, efgh2, wk);
+			efgh = vsha256h2q_u32(efgh, abcd_old, wk);
+			efgh2 = vsha256h2q_u32(efgh2, abcd2_old, wk);
+		}
+		abcd = vaddq_u32(abcd, abcd_before);
+		efgh = vaddq_u32(efgh, efgh_before);
+		abcd2 = vaddq_u32(abcd2, abcd2_before);
+		efgh2 = vaddq_u32(efgh2, efgh2_before);
+	}
+	vst1q_u32(first, abcd);
+	vst1q_u32(first + 4, efgh);
+	vst1q_u32(second, abcd2);
+	vst1q_u32(second + 4, efgh2);
+}
+
+const struct sha256_impl sha256_arm = { "ARMv8 SHA-256 instructions", usable, blocks,
+					pair };
 
 #endif

@@ -18,10 +18,18 @@
 typedef void sha256_blocks_fn(uint32_t state[8], const unsigned char *data,
 			      size_t blocks);
 
+/*
+ * The same blocks into two states: one schedule serves both, and one state's rounds run
+ * while those of the other wait for their results.
+ */
+typedef void sha256_pair_fn(uint32_t first[8], uint32_t second[8],
+			    const unsigned char *data, size_t blocks);
+
 struct sha256_impl {
 	const char *name;     /* of the instructions, for people */
 	bool (*usable)(void); /* does this processor have them? */
 	sha256_blocks_fn *blocks;
+	sha256_pair_fn *pair; /* NULL: nothing is gained */
 };
 
 /* FIPS 180-4, 4.2.2; aligned so that four of them are one load. */

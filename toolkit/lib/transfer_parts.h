@@ -12,6 +12,7 @@ struct transfer_slot {
 	enum { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_SENDING } state;
 	unsigned char *data;
 	size_t fill_bytes;
+	struct sha256 hash; /* of them */
 	uint32_t number;
 };
 
