@@ -15,8 +15,9 @@
 #include "toolkit/lib/http_answer.h"
 #include "toolkit/lib/http_url.h"
 
-/* Between a body and the TLS records made of it; four times more is no faster. */
-#define UPLOAD_BUFFER_BYTES (64L * 1024)
+/* Between a body and the TLS records made of it: so much is sent between two looks at the
+ * socket. */
+#define UPLOAD_BUFFER_BYTES (256L * 1024)
 #define RECEIVE_BUFFER_BYTES (64L * 1024)
 
 struct http {
