@@ -7,7 +7,7 @@ LIBS_capture = yyjson zstd expat $(HTTP_LIBS)
 # The functions that a capture runs stand side by side: each page of it is evidence lost.
 LDFLAGS_capture := -Wl,-T,toolkit/capture/order.ld
 SRC_hash := $(wildcard toolkit/hash/*.c)
-LIBS_hash := mbedcrypto
+LIBS_hash := zstd mbedcrypto
 SRC_grow := toolkit/grow/grow.c
 LIBS_grow := yyjson
 SRC_compress := $(wildcard toolkit/compress/*.c)

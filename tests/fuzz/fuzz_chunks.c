@@ -28,6 +28,9 @@ static int memfd(const uint8_t *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static _Alignas(IO_BLOCK) unsigned char window[IO_CHUNK_BYTES];
+	static const struct decoder_ops *const formats[] = { &decoder_avml, &decoder_zst,
+							     &decoder_lime };
+	static struct decoder decoder;
 	const uint8_t *split = memchr(data, ';', len);
 	size_t log_len = split ? (size_t)(split - data) : len;
 	struct chunk_image image;
@@ -42,6 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	lseek(log, 0, SEEK_SET);
 	if (chunk_image_raw(&image, fd, window, &err) == 0)
 		chunk_check(&check, log, &image, &err);
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		lseek(log, 0, SEEK_SET);
+		if (chunk_image_decoded(&image, fd, &decoder, formats[i], &err) == 0)
+			chunk_check(&check, log, &image, &err);
+		decoder_close(&decoder);
+	}
 	chunk_line_parse((const char *)data, len, &line);
 	close(log);
 	close(fd);

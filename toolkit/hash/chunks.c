@@ -44,6 +44,17 @@ static bool has_suffix(const char *name, const char *suffix)
 	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
+/* Large, and one of it: not on a stack. */
+static struct decoder decoder;
+
+static bool is(const char *name, const char *suffix)
+{
+	char partial[32];
+
+	snprintf(partial, sizeof(partial), "%s.partial", suffix);
+	return has_suffix(name, suffix) || has_suffix(name, partial);
+}
+
 /* By its name, since the first bytes may be the damaged ones; else by those. */
 static int open_image(struct chunk_image *image, int fd, const char *name,
 		      struct err *err)
@@ -51,21 +62,22 @@ static int open_image(struct chunk_image *image, int fd, const char *name,
 	static _Alignas(IO_BLOCK) unsigned char window[IO_CHUNK_BYTES];
 	ssize_t n;
 
-	if (has_suffix(name, ".lime") || has_suffix(name, ".lime.partial"))
+	if (is(name, ".lime"))
 		return chunk_image_lime(image, fd, window, err);
-	if (has_suffix(name, ".raw") || has_suffix(name, ".raw.partial"))
+	if (is(name, ".raw"))
 		return chunk_image_raw(image, fd, window, err);
+	if (is(name, ".avml"))
+		return chunk_image_decoded(image, fd, &decoder, &decoder_avml, err);
+	if (is(name, ".zst"))
+		return chunk_image_decoded(image, fd, &decoder, &decoder_zst, err);
 	do
 		n = pread(fd, window, IO_BLOCK, 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, errno, "reading %s", name);
-	if (n < 4 || get_le(window, 4) != LIME_MAGIC)
-		return err_set(err, ERR_FAILED,
-			       "%s is neither a lime nor a raw image: convert it by "
-			       "'compress' first",
-			       name);
-	return chunk_image_lime(image, fd, window, err);
+	if (n >= 4 && get_le(window, 4) == LIME_MAGIC)
+		return chunk_image_lime(image, fd, window, err);
+	return chunk_image_decoded(image, fd, &decoder, NULL, err);
 }
 
 static int check(int log_fd, int dirfd, const char *name, struct chunk_check *result,
@@ -80,6 +92,7 @@ static int check(int log_fd, int dirfd, const char *name, struct chunk_check *re
 	rc = open_image(&image, fd, name, err);
 	if (rc == 0)
 		rc = chunk_check(result, log_fd, &image, err);
+	decoder_close(&decoder);
 	io_close(&fd);
 	if (rc < 0)
 		return -1;
@@ -96,10 +109,11 @@ static int check(int log_fd, int dirfd, const char *name, struct chunk_check *re
 /* The image that stands beside the log. */
 static const char *find_image(int dirfd, struct err *err)
 {
-	static const char *const names[] = { "memory.lime",	  "memory.raw",
-					     "memory.avml",	  "memory.zst",
-					     "memory.lime.zst",	  "memory.lime.partial",
-					     "memory.raw.partial" };
+	static const char *const names[] = {
+		"memory.lime",	      "memory.raw",	     "memory.avml",
+		"memory.zst",	      "memory.lime.zst",     "memory.lime.partial",
+		"memory.raw.partial", "memory.avml.partial", "memory.lime.zst.partial"
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (faccessat(dirfd, names[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)

@@ -129,11 +129,16 @@ static int check_chunk(struct chunk_check *check, struct chunk_image *image,
 		/* Of a chunk that is not whole nothing can be said: all of it is lost. */
 		add_fault(check,
 			  &(struct chunk_fault){
-				  off >= image->size_bytes ? CHUNK_CUT : CHUNK_ABSENT,
+				  off >= image->size_bytes ? CHUNK_CUT
+				  : image->lost		   ? CHUNK_DAMAGED
+							   : CHUNK_ABSENT,
 				  line->range, off >= image->size_bytes ? off : first });
 	else
-		add_fault(check,
-			  &(struct chunk_fault){ CHUNK_DAMAGED, line->range, first });
+		/* Taken for zeros that were left out behind the end: they were none. */
+		add_fault(check, &(struct chunk_fault){ first >= image->size_bytes
+								? CHUNK_CUT
+								: CHUNK_DAMAGED,
+							line->range, first });
 	return 0;
 }
 

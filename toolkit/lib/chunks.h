@@ -5,8 +5,9 @@
  * held against it, chunk by chunk, and each difference is told by address and by place in
  * the file.
  *
- * Images are read through chunk_image, so that a format which must be decoded needs no
- * change here: lime and raw are in chunkimage.c.
+ * Images are read through chunk_image: lime and raw, whose bytes stand as they are, in
+ * chunkimage.c, which tells every byte of the file; formats that must be decoded in
+ * chunkdecoded.c, which salvages what a decoder can.
  */
 #ifndef FVOL_CHUNKS_H
 #define FVOL_CHUNKS_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "toolkit/lib/decoder.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/ranges.h"
@@ -69,6 +71,14 @@ struct chunk_image {
 	struct chunk_check *check; /* whose image it is */
 
 	bool continues; /* what is asked for goes on in a chunk */
+	bool lost;	/* what read() gave 0 for is in the file, and damaged */
+
+	/* Of what is decoded. */
+	struct decoder *decoder;    /* borrowed */
+	struct decoder_piece piece; /* in_range: of it, range is not asked for yet */
+	uint64_t last_end;	    /* of the piece before, when any */
+	bool any;
+	size_t zero_bytes; /* of a chunk, that were left out */
 
 	/* Of lime. */
 	uint64_t next_off;   /* of the next byte of memory, or header */
@@ -92,6 +102,13 @@ int chunk_image_lime(struct chunk_image *image, int fd, unsigned char *window,
 		     struct err *err);
 int chunk_image_raw(struct chunk_image *image, int fd, unsigned char *window,
 		    struct err *err);
+
+/*
+ * A reader of an image that a decoder reads; ops NULL: what its first bytes tell. The
+ * decoder is the caller's; decoder_close() is due in every case.
+ */
+int chunk_image_decoded(struct chunk_image *image, int fd, struct decoder *decoder,
+			const struct decoder_ops *ops, struct err *err);
 
 struct chunk_check {
 	chunk_tell *tell;
