@@ -43,3 +43,24 @@ check 'a wrong secret key' 4 '403' env AWS_ACCESS_KEY_ID=ROOTKEY1 AWS_SECRET_ACC
 	"$tool" "$work/small" s3://evidence/p/secret --ca "$rgw/ca.pem" --region eu-test-1 \
 	--endpoint "https://localhost:$proxy_port"
 check 'no server at all' 5 'upload: ' up --retries 2 --connect-to 127.0.0.1:9 "$work/small" s3://evidence/p/x
+
+# The chain of custody knows where the evidence went.
+mkdir -p "$work/evidence/symbols"
+: > "$work/evidence/custody.jsonl"
+cp "$work/big" "$work/evidence/memory.lime"
+cp "$work/small" "$work/evidence/symbols/btf"
+check 'an upload is entered into the log' 0 '"custody_head":"[0-9a-f]{64}"' up --json -p 5M \
+	--custody "$work/evidence/custody.jsonl" --instance i-1 \
+	"$work/evidence/memory.lime" "$work/evidence/symbols/btf" s3://evidence/c/
+head=$(tail -n 1 "$work/out" | jq -r .custody_head)
+check 'the chain holds and has the head that was printed' 0 'given head is line 2' \
+	"build/release/x86_64/bin/hash" --custody verify --head "$head" "$work/evidence/custody.jsonl"
+check 'a line has file, hash and address' 0 '' jq -e --arg sha "$big_sha256" \
+	'select(.seq == 1) | .action == "uploaded" and .file == "memory.lime" and .sha256 == $sha
+		and .note == "s3://evidence/c/memory.lime"' "$work/evidence/custody.jsonl"
+check 'a file in a directory below has its path' 0 '^symbols/btf$' jq -r .file \
+	"$work/evidence/custody.jsonl"
+check 'what is not stored is not entered' 5 'is there already' up -p 5M \
+	--custody "$work/evidence/custody.jsonl" --instance i-1 \
+	"$work/evidence/memory.lime" s3://evidence/c/memory.lime
+check 'the log is as it was' 0 '^2 ' sh -c "wc -l < '$work/evidence/custody.jsonl' | sed 's/$/ /'"

@@ -25,6 +25,9 @@ static const char usage[] =
 	"  -j, --journal FILE         note what is done, and go on from there when it exists\n"
 	"      --companion            store KEY.sha256 beside an object of several parts\n"
 	"      --verify               read the object back and compare\n"
+	"      --custody FILE         add a line to this log for each source, which must be\n"
+	"                             in its directory\n"
+	"      --instance ID          whose evidence it is; with --custody\n"
 	"      --presigned WHERE      no keys: WHERE is a file with the URL of a list that\n"
 	"                             presign made, - for standard input, env for\n"
 	"                             FVOL_PRESIGNED_URL\n"
@@ -49,6 +52,8 @@ enum {
 	OPT_STATE,
 	OPT_EXPIRES,
 	OPT_LIST_KEY,
+	OPT_CUSTODY,
+	OPT_INSTANCE,
 	OPT_JSON,
 };
 
@@ -64,6 +69,8 @@ static const struct option long_options[] = {
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "expires", required_argument, NULL, OPT_EXPIRES },
 	{ "list-key", required_argument, NULL, OPT_LIST_KEY },
+	{ "custody", required_argument, NULL, OPT_CUSTODY },
+	{ "instance", required_argument, NULL, OPT_INSTANCE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -90,6 +97,10 @@ static const char **slot_of(struct options *opt, int c)
 		return &opt->expires;
 	case OPT_LIST_KEY:
 		return &opt->list_key;
+	case OPT_CUSTODY:
+		return &opt->custody;
+	case OPT_INSTANCE:
+		return &opt->instance;
 	default:
 		return s3_options_slot(&opt->s3, c == 'p'   ? S3_OPT_PART_SIZE
 						 : c == 'P' ? S3_OPT_PARALLEL
@@ -165,6 +176,10 @@ static const char *check_send(struct options *opt, char **words, int count)
 	opt->n_sources = count;
 	for (int i = 0; i < count; i++)
 		from_stdin += strcmp(words[i], "-") == 0;
+	if (!opt->custody != !opt->instance)
+		return "--custody and --instance belong together";
+	if (opt->custody && from_stdin)
+		return "--custody is for files";
 	if (count > 1 && !opt->s3.prefix)
 		return "several sources need a KEY that ends in /";
 	if (count > 1 && (opt->journal || opt->sha256 || opt->size))
@@ -180,6 +195,8 @@ static const char *check_others(struct options *opt, char **words, int count)
 {
 	if (opt->presigned || (opt->journal && opt->command != ABORT))
 		return "--presigned and --journal belong to sending";
+	if (opt->custody || opt->instance)
+		return "--custody and --instance belong to sending";
 	if (opt->command == PRESIGN) {
 		if (!opt->state || !opt->size)
 			return "presign needs --state and --size";

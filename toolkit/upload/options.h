@@ -15,6 +15,7 @@ struct options {
 	/* Borrowed from argv. */
 	const char *size, *journal, *sha256;
 	const char *presigned, *parts, *state, *expires, *list_key;
+	const char *custody, *instance;
 	bool companion, verify, json;
 
 	/* Made of them. */

@@ -16,6 +16,7 @@
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/progress.h"
 #include "toolkit/lib/s3session.h"
+#include "toolkit/upload/entry.h"
 #include "toolkit/upload/options.h"
 #include "toolkit/upload/presigned.h"
 #include "toolkit/upload/responder.h"
@@ -82,9 +83,10 @@ static int pump(struct transfer *transfer, int fd, const char *name, uint64_t le
 	return 0;
 }
 
+/* head: of the log, or NULL. */
 static void print_result(const struct options *opt, const char *source,
 			 const char *bucket, const char *key,
-			 const struct transfer_result *result)
+			 const struct transfer_result *result, const uint8_t *head)
 {
 	static const char *const heads[] = { [TRANSFER_HEAD_NONE] = "none",
 					     [TRANSFER_HEAD_EQUAL] = "equal",
@@ -107,11 +109,17 @@ static void print_result(const struct options *opt, const char *source,
 			printf(", %u parts", result->n_parts);
 		if (result->n_kept)
 			printf(" (%u from before)", result->n_kept);
-		puts(result->was_complete		     ? ", was complete"
-		     : opt->presigned			     ? ", to be completed"
-		     : result->read_back		     ? ", read back"
-		     : result->head == TRANSFER_HEAD_REFUSED ? ", not looked at: refused"
-							     : ", looked at");
+		fputs(result->was_complete		      ? ", was complete"
+		      : opt->presigned			      ? ", to be completed"
+		      : result->read_back		      ? ", read back"
+		      : result->head == TRANSFER_HEAD_REFUSED ? ", not looked at: refused"
+							      : ", looked at",
+		      stdout);
+		if (head) {
+			sha256_to_hex(head, hex);
+			printf(", custody head %s", hex);
+		}
+		putchar('\n');
 		return;
 	}
 	doc = json_new();
@@ -135,6 +143,10 @@ static void print_result(const struct options *opt, const char *source,
 		json_add_bool(doc, root, "read_back", result->read_back);
 		json_add_bool(doc, root, "was_complete", result->was_complete);
 		json_add_bool(doc, root, "completed", !opt->presigned);
+		if (head) {
+			sha256_to_hex(head, hex);
+			json_add_str(doc, root, "custody_head", hex);
+		}
 		text = json_text(doc, false, &len, &err);
 	}
 	if (text)
@@ -200,13 +212,20 @@ static int send_one(const struct s3_session *session, const struct options *opt,
 					  .verify = opt->verify,
 					  .progress = show_progress,
 					  .progress_arg = &progress };
+	const char *bucket = list ? list->bucket : opt->s3.bucket;
+	uint8_t head[SHA256_LEN];
 	struct transfer_result result;
 	struct transfer *transfer = NULL;
-	int fd = open_source(source, opt, &config.size_bytes, &config.size_exact, err);
-	int rc = -1;
+	struct entry entry;
+	int fd = -1, rc = -1;
 
-	if (fd < 0)
+	if (entry_open(&entry, opt, source, err) == 0)
+		fd = open_source(source, opt, &config.size_bytes, &config.size_exact,
+				 err);
+	if (fd < 0) {
+		entry_close(&entry);
 		return -1;
+	}
 	if (list) {
 		urls.n_parts = list->n_parts;
 		config.urls = &urls;
@@ -224,10 +243,13 @@ static int send_one(const struct s3_session *session, const struct options *opt,
 	progress_end(&progress);
 	if (fd != STDIN_FILENO)
 		io_close(&fd);
+	if (rc == 0 && opt->custody)
+		rc = entry_add(&entry, opt, bucket, key, &result, head, err);
 	if (rc == 0)
-		print_result(opt, source, list ? list->bucket : opt->s3.bucket, key,
-			     &result);
+		print_result(opt, source, bucket, key, &result,
+			     opt->custody ? head : NULL);
 	transfer_close(transfer);
+	entry_close(&entry);
 	return rc;
 }
 
