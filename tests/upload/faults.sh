@@ -45,14 +45,37 @@ check 'the answer to storing is lost' 0 '' up "$work/small" s3://evidence/f/smal
 check 'the same bytes' 0 '' same "$work/small" evidence/f/small
 fault none 0
 
+# A clock that is wrong. The server's is two hours ahead for one answer: what is sent next is
+# signed by it, which radosgw, whose clock is right, refuses with a date of its own.
+echo 7200 > "$proxy/clock"
+fault skewed 1 PUT f/skewed
+check "the server's clock is taken over" 0 '"retries":[1-9]' up --json "$work/small" s3://evidence/f/skewed
+check 'the same bytes' 0 '' same "$work/small" evidence/f/skewed
+check 'it was refused by both' 0 '' test "$(requests '403')" -ge 1
+echo 0 > "$proxy/clock"
+# What helps nothing is said, and not tried for ever.
+fault skewed 9 PUT f/skewed2
+check 'a clock that nothing helps' 4 "403 RequestTimeTooSkewed: .* clock" \
+	up "$work/small" s3://evidence/f/skewed2
+check 'no object' 0 '' absent evidence/f/skewed2
+check 'and it is not tried again' 0 '' test "$(requests RequestTimeTooSkewed)" -eq 1
+fault none 0
+
 # Certificates: nothing may be sent to who is not who was asked.
 make_ca "$rgw" foreign
 make_certificate "$rgw" alien DNS:localhost 2 foreign
 make_certificate "$rgw" elsewhere DNS:elsewhere.example 2 ca
 make_certificate "$rgw" expired DNS:localhost -1 ca
-for name in alien elsewhere expired; do
+make_certificate "$rgw" future DNS:localhost 9 ca 5
+for name in alien elsewhere expired future; do
+	case $name in
+	alien) why='by no CA of the bundle' ;;
+	elsewhere) why='for another host name' ;;
+	expired) why="has expired, by this machine's clock" ;;
+	*) why="is not yet valid, by this machine's clock" ;;
+	esac
 	start_proxy "$work/$name" "$RGW_PORT" "$name"
-	check "a certificate is refused: $name" 5 'certificate' env AWS_ACCESS_KEY_ID=ROOTKEY1 \
+	check "a certificate is refused: $name" 5 "certificate .*$why" env AWS_ACCESS_KEY_ID=ROOTKEY1 \
 		AWS_SECRET_ACCESS_KEY=rootsecret1 "$tool" "$work/small" s3://evidence/f/tls \
 		--ca "$rgw/ca.pem" --endpoint "https://localhost:$PORT" --region eu-test-1
 	check "nothing was sent to it: $name" 1 '' test -e "$work/$name/requests"

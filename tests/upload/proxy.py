@@ -62,6 +62,10 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             f.write("%s %s\n" % (re.sub(r"(X-Amz-(Signature|Security-Token))=[^&]*", r"\1=-",
                                         self.requestline), text))
 
+    def date(self):
+        """By a clock that DIR/clock says is so many seconds off."""
+        return self.date_time_string(time.time() + int(read("clock") or 0))
+
     def answer(self, status, body=b"", headers=(), close=False):
         self.send_response_only(status)
         for name, value in headers:
@@ -71,7 +75,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if close:
             self.send_header("Connection", "close")
             self.close_connection = True
-        self.send_header("Date", self.date_time_string())
+        self.send_header("Date", self.date())
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -296,6 +300,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             body += piece
             if fault == "slow":
                 time.sleep(0.4)
+        if fault == "skewed":
+            self.note("signed at %s" % self.headers.get("X-Amz-Date"))
+            return self.error(403, "RequestTimeTooSkewed")
         if fault in ("500", "503"):
             return self.error(int(fault), "InternalError" if fault == "500" else "SlowDown")
         try:

@@ -74,7 +74,7 @@ make_certificate() {
 	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" \
 		-keyout "$1/$2.key" -out "$1/$2.csr" 2> /dev/null
 	printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$3" > "$1/$2.ext"
-	from=$(date -u -d '-10 days' +%Y%m%d%H%M%SZ)
+	from=$(date -u -d "${6:--10} days" +%Y%m%d%H%M%SZ)
 	to=$(date -u -d "$4 days" +%Y%m%d%H%M%SZ)
 	# "x509 -req" cannot date back, "ca" can.
 	mkdir -p "$1/$2.ca"

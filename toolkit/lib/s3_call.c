@@ -432,6 +432,12 @@ static int say(const struct s3 *s3, const struct s3_call *call, struct err *err)
 
 	if (!code[0] && s3->status == 412)
 		code = "PreconditionFailed";
+	if (is(s3, "RequestTimeTooSkewed"))
+		return err_set(err, kind,
+			       "%s %s: S3 answered %d %s: this machine's clock and S3's "
+			       "are more than 15 minutes apart",
+			       call->what, call->key ? call->key : "by a presigned URL",
+			       s3->status, code);
 	return err_set(err, kind, "%s %s: S3 answered %d%s%s", call->what,
 		       call->key ? call->key : "by a presigned URL", s3->status,
 		       code[0] ? " " : "", code);
