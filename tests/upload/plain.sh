@@ -55,8 +55,8 @@ check 'an upload is entered into the log' 0 '"custody_head":"[0-9a-f]{64}"' up -
 head=$(tail -n 1 "$work/out" | jq -r .custody_head)
 check 'the chain holds and has the head that was printed' 0 'given head is line 2' \
 	"build/release/x86_64/bin/hash" --custody verify --head "$head" "$work/evidence/custody.jsonl"
-check 'a line has file, hash and address' 0 '' jq -e --arg sha "$big_sha256" \
-	'select(.seq == 1) | .action == "uploaded" and .file == "memory.lime" and .sha256 == $sha
+check 'a line has file, hash and address' 0 '' env sha="$big_sha256" jq -es \
+	'.[0] | .action == "uploaded" and .file == "memory.lime" and .sha256 == env.sha
 		and .note == "s3://evidence/c/memory.lime"' "$work/evidence/custody.jsonl"
 check 'a file in a directory below has its path' 0 '^symbols/btf$' jq -r .file \
 	"$work/evidence/custody.jsonl"

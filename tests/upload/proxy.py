@@ -53,6 +53,7 @@ def sha256(data):
 class Proxy(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 120
+    ahead = 0  # seconds, of the clock that the next answer tells
 
     def log_message(self, *args):
         pass
@@ -61,10 +62,6 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         with lock, open(os.path.join(DIR, "requests"), "a") as f:
             f.write("%s %s\n" % (re.sub(r"(X-Amz-(Signature|Security-Token))=[^&]*", r"\1=-",
                                         self.requestline), text))
-
-    def date(self):
-        """By a clock that DIR/clock says is so many seconds off."""
-        return self.date_time_string(time.time() + int(read("clock") or 0))
 
     def answer(self, status, body=b"", headers=(), close=False):
         self.send_response_only(status)
@@ -75,7 +72,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if close:
             self.send_header("Connection", "close")
             self.close_connection = True
-        self.send_header("Date", self.date())
+        self.send_header("Date", self.date_time_string(time.time() + self.ahead))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -301,8 +298,10 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             if fault == "slow":
                 time.sleep(0.4)
         if fault == "skewed":
-            self.note("signed at %s" % self.headers.get("X-Amz-Date"))
-            return self.error(403, "RequestTimeTooSkewed")
+            self.ahead = int(read("ahead") or 0)
+            self.error(403, "RequestTimeTooSkewed")
+            self.ahead = 0
+            return None
         if fault in ("500", "503"):
             return self.error(int(fault), "InternalError" if fault == "500" else "SlowDown")
         try:
