@@ -60,9 +60,13 @@ print("%.2f %.2f %d" % (time.monotonic() - start, usage.ru_utime + usage.ru_stim
 # Arguments: what, key. One run of it.
 one() {
 	case $1 in
-	upload)
-		measure upload build/release/x86_64/bin/upload --ca "$ca" --endpoint "$url" \
-			--region eu-test-1 "$work/data" "s3://bench/$2"
+	upload | upload-unsigned)
+		name=$1 key=$2
+		shift 2
+		[ "$name" = upload ] || set -- --unsigned-payload
+		measure "$name" build/release/x86_64/bin/upload --ca "$ca" --endpoint "$url" \
+			--region eu-test-1 "$@" "$work/data" "s3://bench/$key"
+		set -- "$name" "$key"
 		;;
 	curl)
 		measure curl curl -sS --fail --cacert "$ca" --aws-sigv4 aws:amz:eu-test-1:s3 \
@@ -95,7 +99,7 @@ MINIO_CLIENT=${MINIO_CLIENT:-$(command -v minio-client || command -v mcli || :)}
 i=0
 while [ $i -lt "$runs" ]; do
 	i=$((i + 1))
-	for what in upload openssl $peers; do
+	for what in upload upload-unsigned openssl $peers; do
 		one "$what" "$what$i"
 	done
 done
@@ -117,11 +121,12 @@ line() {
 		exit good == "short" }' || short=1
 }
 
-for what in upload openssl $peers; do
+for what in upload upload-unsigned openssl $peers; do
 	echo "# $what: wall cpu rss_kib: $(tr '\n' ';' < "$work/$what")"
 done
 for peer in $peers; do
-	line "wall_s/$peer" "$(median upload 1)" "$(median "$peer" 1)" 1.0
+	line "wall_s/$peer" "$(median upload-unsigned 1)" "$(median "$peer" 1)" 1.0
+	line "wall_signed_s/$peer" "$(median upload 1)" "$(median "$peer" 1)" -
 done
 line cpu_s/curl+openssl "$(median upload 2)" "$(median curl+openssl 2)" 1.0
 line cpu_s/curl "$(median upload 2)" "$(median curl 2)" -

@@ -61,6 +61,18 @@ check 'no object' 0 '' absent evidence/f/skewed2
 check 'and it is not tried again' 0 '' test "$(requests RequestTimeTooSkewed)" -eq 1
 fault none 0
 
+# What is not signed is still checked: by the checksum, whose header is.
+fault garbled 1 PUT partNumber=2
+check 'a part that is another than its checksum says' 5 'part 2: .*400 BadDigest' \
+	up --unsigned-payload -p 5M "$work/big" s3://evidence/f/garbled
+check 'no object' 0 '' absent evidence/f/garbled
+check 'its payload was not signed' 0 '' test "$(requests ' unsigned')" -ge 1
+fault none 0
+check 'parts whose payload is not signed' 0 '"checksum":"[A-Za-z0-9+/]{43}=-3"' \
+	up --json --unsigned-payload -p 5M "$work/big" s3://evidence/f/unsigned
+check 'the same bytes' 0 '' same "$work/big" evidence/f/unsigned
+check 'all three of them' 0 '' test "$(requests ' unsigned')" -eq 3
+
 # Certificates: nothing may be sent to who is not who was asked.
 make_ca "$rgw" foreign
 make_certificate "$rgw" alien DNS:localhost 2 foreign

@@ -123,6 +123,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if claimed and claimed != "UNSIGNED-PAYLOAD" and \
                 hashlib.sha256(body).hexdigest() != claimed:
             raise Refused(400, "XAmzContentSHA256Mismatch")
+        if claimed == "UNSIGNED-PAYLOAD":
+            self.note("unsigned")
         checksum = self.headers.get("x-amz-checksum-sha256")
         if checksum and checksum != sha256(body):
             raise Refused(400, "BadDigest")
@@ -297,6 +299,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             body += piece
             if fault == "slow":
                 time.sleep(0.4)
+        if fault == "garbled":
+            body = body[:-1] + bytes([body[-1] ^ 1])
         if fault == "skewed":
             self.ahead = int(read("ahead") or 0)
             self.error(403, "RequestTimeTooSkewed")

@@ -159,6 +159,7 @@ int s3_put_part(struct s3 *s3, const char *key, const char *upload_id, const voi
 				.data = data,
 				.len_bytes = part->len_bytes,
 				.sha256 = part->sha256,
+				.unsigned_payload = s3_call_config(s3)->unsigned_payload,
 				.wanted = wanted,
 				.n_wanted = 2 };
 	char number[16], checksum[S3_BASE64_SIZE];

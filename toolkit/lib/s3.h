@@ -49,6 +49,12 @@ struct s3_config {
 	const char *retain_until; /* 2027-01-01T00:00:00Z, with lock_mode */
 	bool legal_hold;
 	bool overwrite; /* false: If-None-Match: * */
+	/*
+	 * Parts are signed with their checksum header and not with their bytes, which S3
+	 * holds against it all the same. A server that does not know the header then
+	 * checks nothing, and hashes nothing.
+	 */
+	bool unsigned_payload;
 
 	unsigned attempts; /* of one call; 0: 10 */
 	unsigned base_ms;  /* of the jittered waits; 0: 100, doubled up to 20 s */

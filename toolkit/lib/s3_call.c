@@ -335,7 +335,9 @@ static int prepare(struct s3 *s3, const struct s3_call *call,
 	size_t n = 0;
 
 	strcpy(out->payload, SIGV4_EMPTY_PAYLOAD);
-	if (call->sha256)
+	if (call->unsigned_payload)
+		strcpy(out->payload, SIGV4_UNSIGNED_PAYLOAD);
+	else if (call->sha256)
 		sha256_to_hex(call->sha256, out->payload);
 	headers[n++] = (struct sigv4_pair){ "host", s3->host };
 	headers[n++] = (struct sigv4_pair){ "x-amz-content-sha256", out->payload };

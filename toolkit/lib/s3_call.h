@@ -22,6 +22,7 @@ struct s3_call {
 	const void *data;
 	size_t len_bytes;
 	const uint8_t *sha256; /* of data */
+	bool unsigned_payload; /* another signed header has the hash */
 	struct http_wanted *wanted;
 	size_t n_wanted;
 	int stall_ms;

@@ -25,6 +25,8 @@ static const char usage[] =
 	"  -j, --journal FILE         note what is done, and go on from there when it exists\n"
 	"      --companion            store KEY.sha256 beside an object of several parts\n"
 	"      --verify               read the object back and compare\n"
+	"      --unsigned-payload     sign a part's checksum, not its bytes: for servers that\n"
+	"                             hash slowly, and check checksums\n"
 	"      --custody FILE         add a line to this log for each source, which must be\n"
 	"                             in its directory\n"
 	"      --instance ID          whose evidence it is; with --custody\n"
@@ -54,6 +56,7 @@ enum {
 	OPT_LIST_KEY,
 	OPT_CUSTODY,
 	OPT_INSTANCE,
+	OPT_UNSIGNED,
 	OPT_JSON,
 };
 
@@ -71,6 +74,7 @@ static const struct option long_options[] = {
 	{ "list-key", required_argument, NULL, OPT_LIST_KEY },
 	{ "custody", required_argument, NULL, OPT_CUSTODY },
 	{ "instance", required_argument, NULL, OPT_INSTANCE },
+	{ "unsigned-payload", no_argument, NULL, OPT_UNSIGNED },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -126,6 +130,8 @@ static bool *flag_of(struct options *opt, int c)
 		return &opt->verify;
 	case OPT_JSON:
 		return &opt->json;
+	case OPT_UNSIGNED:
+		return &opt->unsigned_payload;
 	default:
 		return s3_options_flag(&opt->s3, c);
 	}
@@ -167,7 +173,7 @@ static const char *check_send(struct options *opt, char **words, int count)
 	} else if (opt->journal || opt->companion || opt->verify || opt->s3.region ||
 		   opt->s3.endpoint || opt->s3.credentials || opt->s3.owner ||
 		   opt->s3.kms_key || opt->s3.lock || opt->s3.legal_hold ||
-		   opt->s3.overwrite || opt->s3.part_size) {
+		   opt->s3.overwrite || opt->s3.part_size || opt->unsigned_payload) {
 		return "--presigned leaves that to presign and complete";
 	} else if (count != 1) {
 		return "--presigned takes one source";
@@ -195,8 +201,8 @@ static const char *check_others(struct options *opt, char **words, int count)
 {
 	if (opt->presigned || (opt->journal && opt->command != ABORT))
 		return "--presigned and --journal belong to sending";
-	if (opt->custody || opt->instance)
-		return "--custody and --instance belong to sending";
+	if (opt->custody || opt->instance || opt->unsigned_payload)
+		return "--custody, --instance and --unsigned-payload belong to sending";
 	if (opt->command == PRESIGN) {
 		if (!opt->state || !opt->size)
 			return "presign needs --state and --size";

@@ -16,7 +16,7 @@ struct options {
 	const char *size, *journal, *sha256;
 	const char *presigned, *parts, *state, *expires, *list_key;
 	const char *custody, *instance;
-	bool companion, verify, json;
+	bool companion, verify, json, unsigned_payload;
 
 	/* Made of them. */
 	char **sources;

@@ -320,12 +320,14 @@ int main(int argc, char **argv)
 		code = 0;
 		if (responder_prepare(&opt, &err) < 0 ||
 		    s3_session_open(&session, &opt.s3, opt.presigned == NULL,
-				    &interrupted, &err) < 0)
+				    &interrupted, &err) < 0) {
 			code = err_report(&err, "upload");
-		else if (opt.command == SEND)
+		} else if (opt.command == SEND) {
+			session.s3.unsigned_payload = opt.unsigned_payload;
 			code = send_all(&session, &opt);
-		else if (responder_run(&session, &opt, &err) < 0)
+		} else if (responder_run(&session, &opt, &err) < 0) {
 			code = err_report(&err, "upload");
+		}
 		s3_session_close(&session);
 	}
 	if (io_close_stdout(&err) < 0)
