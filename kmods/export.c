@@ -8,10 +8,10 @@
 #include "kmods/check.h"
 #include "kmods/exchange.h"
 #include "kmods/file.h"
-#include "kmods/gzip.h"
 #include "kmods/msrepo.h"
 #include "kmods/tree.h"
 #include "kmods/verify.h"
+#include "toolkit/lib/gzip.h"
 #include "toolkit/lib/io.h"
 
 bool choice_has(const struct choice *choice, const struct module *m)

@@ -16,7 +16,7 @@
 #include "kmods/transport.h"
 #include "kmods/tree.h"
 #include "kmods/verify.h"
-#include "toolkit/lib/gunzip.h"
+#include "toolkit/lib/gzip.h"
 #include "toolkit/lib/io.h"
 
 /* The catalogue that is added to. */

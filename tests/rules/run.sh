@@ -45,7 +45,7 @@ done <<-EOF
 	archive \(kmods/unpack\|toolkit/compress/tar\|toolkit/lib/package\).c
 	lzma toolkit/lib/xzfile.c
 	lz4 toolkit/lib/lz4_legacy.c
-	zlib \(toolkit/lib/gunzip\|kmods/gzip\).c
+	zlib toolkit/lib/gzip.c
 	(libelf|gelf) kmods/modinfo.c
 	ext2fs/ image/ext4.c
 EOF

@@ -7,7 +7,7 @@
 
 #include "toolkit/lib/btf.h"
 #include "toolkit/lib/elfnote.h"
-#include "toolkit/lib/gunzip.h"
+#include "toolkit/lib/gzip.h"
 #include "toolkit/lib/le.h"
 #include "toolkit/lib/lz4_legacy.h"
 #include "toolkit/lib/xzfile.h"

@@ -1,6 +1,6 @@
-/* gzip (RFC 1952), unpacked in memory. zlib is included by gunzip.c alone. */
-#ifndef FVOL_GUNZIP_H
-#define FVOL_GUNZIP_H
+/* gzip (RFC 1952), in memory. zlib is included by gzip.c alone. */
+#ifndef FVOL_GZIP_H
+#define FVOL_GZIP_H
 
 #include <stddef.h>
 
@@ -13,5 +13,12 @@
  */
 int gunzip(const void *data, size_t len, void *out, size_t room, size_t *got,
 	   struct err *err);
+
+/*
+ * Packs data into memory that the caller frees. No name and no time stand in it: the same
+ * data give the same bytes. Returns NULL on failure.
+ */
+char *gzip_pack(const void *data, size_t len_bytes, size_t *packed_bytes,
+		struct err *err);
 
 #endif
