@@ -295,6 +295,26 @@ fetch 5 'a package that the index has, but not the archive' \
 	'is in the index but cannot be fetched' --list "$work/list"
 cp "$work/kept.deb" "$deb"
 
+# A disk of 4 KiB, in a mount namespace of this test alone.
+# shellcheck disable=SC2317 # expect calls it
+full_disk() {
+	mkdir -p "$work/full"
+	# shellcheck disable=SC2016 # the inner shell's
+	unshare -m sh -c 'mount -t tmpfs -o size=4k none "$1" && shift && "$@"' sh \
+		"$work/full" "$checked" fetch --lock "$work/one.lock" --packages "$work/full" \
+		--used "$work/full.used" --scratch "$work/scratch"
+}
+if [ "$(id -u)" -eq 0 ]; then
+	head -c 100000 /dev/urandom > "$work/large.deb"
+	echo "headers x86_64 6.1.0-1-amd64 a 1 $(sha256sum < "$work/large.deb" |
+		cut -d ' ' -f 1) 100000 $work/large.deb" > "$work/one.lock"
+	expect 5 'a full disk' 'No space left on device' full_disk
+	[ ! -e "$work/full.used" ] && rc=0 || rc=1
+	result $rc 'leaves no list to build from'
+else
+	echo "skip a full disk: not root"
+fi
+
 # shellcheck source=/dev/null
 . tests/kmods/repos-rpm.sh
 exit $failed
