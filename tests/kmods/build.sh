@@ -236,7 +236,7 @@ fi
 # Symbol files; the images come with the boot tests.
 image=$(awk '$1 == "image" { sub(".*/", "", $8); print $8 }' "$one")
 if [ -f "build/dl/$image" ]; then
-	expect 0 'symbols beside the module' 'built in' build_with "$one" "$a" --symbols
+	expect 0 'symbols beside the module' 'its symbol file: made' build_with "$one" "$a" --symbols
 	xz=$a/x86_64/$release/symbols.json.xz
 	xz -dc "$xz" | grep -q '"linux_banner"' && rc=0 || rc=1
 	result "$rc" 'the file is a symbol file'
