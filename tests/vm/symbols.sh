@@ -108,6 +108,12 @@ functions_alone() {
 	python3 tests/symbols/facts.py "$dir/dump.json.xz" "$dir/facts" "$shift" \
 		> "$dir/compared" || failed=1
 	sed "s/^\(ok\|FAIL\) /\1 aarch64 dump: /" "$dir/compared"
+	# The module that tells the facts is loaded, so that there is a list of modules.
+	xz -dc "$dir/dump.json.xz" | jq -r '.symbols | keys[]' > "$dir/names"
+	for name in init_files init_mm modules module_kset socket_file_ops \
+		sockfs_dentry_operations iomem_resource linux_banner; do
+		same "aarch64 dump: $name is found" "$(grep -cx "$name" "$dir/names")" 1
+	done
 	rm -rf "$dir/back"
 }
 
