@@ -98,7 +98,7 @@ static void tear_down(void)
 
 static const struct source_verdict *verdict(const char *name)
 {
-	preflight(&env, &ranges, &list);
+	preflight(&env, &ranges, true, &list);
 	for (int i = 0; i < PREFLIGHT_SOURCES; i++)
 		if (strcmp(list.at[i].ops->name, name) == 0)
 			return &list.at[i].verdict;
@@ -123,19 +123,37 @@ static bool usable(const char *name, const char *why)
 	return v->usable && strstr(v->reason, why);
 }
 
+/* Looking through the catalogue costs pages of the machine. */
+static void lime_is_asked_when_it_is_needed(void)
+{
+	const struct source_verdict *lime = &list.at[3].verdict;
+
+	set_up();
+	preflight(&env, &ranges, true, &list);
+	CHECK(!strstr(lime->reason, "not asked"));
+	CHECK(preflight(&env, &ranges, false, &list) == 0);
+	CHECK(!lime->usable && strstr(lime->reason, "not asked") &&
+	      strstr(lime->reason, "kcore"));
+	unlinkat(dirfd, "kcore", 0);
+	put("kernel/security/lockdown", "none integrity [confidentiality]\n");
+	CHECK(preflight(&env, &ranges, false, &list) == -1);
+	CHECK(!strstr(lime->reason, "not asked"));
+	tear_down();
+}
+
 static void the_order_is_the_preference(void)
 {
 	set_up();
-	CHECK(preflight(&env, &ranges, &list) == 0);
+	CHECK(preflight(&env, &ranges, true, &list) == 0);
 	CHECK_STR(list.at[0].ops->name, "kcore");
 	CHECK_STR(list.at[1].ops->name, "bpf");
 	CHECK_STR(list.at[2].ops->name, "crash");
 	CHECK_STR(list.at[3].ops->name, "lime");
 	CHECK(source_find("bpf") == &source_bpf && !source_find("none"));
 	unlinkat(dirfd, "kcore", 0);
-	CHECK(preflight(&env, &ranges, &list) == 1);
+	CHECK(preflight(&env, &ranges, true, &list) == 1);
 	put("kernel/security/lockdown", "none integrity [confidentiality]\n");
-	CHECK(preflight(&env, &ranges, &list) == -1);
+	CHECK(preflight(&env, &ranges, true, &list) == -1);
 	tear_down();
 }
 
@@ -451,6 +469,7 @@ static void room_and_holes_meet(void)
 int main(void)
 {
 	RUN(the_order_is_the_preference);
+	RUN(lime_is_asked_when_it_is_needed);
 	RUN(every_refusal_has_its_reason);
 	RUN(kernels_that_fail_whole_reads);
 	RUN(upstream_versions_are_found);

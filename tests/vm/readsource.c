@@ -38,7 +38,7 @@ static int usage(void)
 static int check(const struct source_env *env)
 {
 	struct preflight list;
-	int first = preflight(env, &ranges, &list);
+	int first = preflight(env, &ranges, true, &list);
 
 	for (int i = 0; i < PREFLIGHT_SOURCES; i++)
 		printf("%s %s: %s\n", list.at[i].ops->name,

@@ -63,7 +63,7 @@ static int open_env(const struct options *opt, struct err *err)
 /* The source to read from: the one asked for, or the first that the preflight allows. */
 static int choose_source(const struct options *opt, struct err *err)
 {
-	int first = preflight(&cap.env, &cap.ranges, &cap.preflight);
+	int first = preflight(&cap.env, &cap.ranges, opt->source != NULL, &cap.preflight);
 	char why[400] = "";
 
 	if (opt->source) {
@@ -338,7 +338,7 @@ static void print_gaps(void)
 
 static int do_check(struct err *err)
 {
-	int first = preflight(&cap.env, &cap.ranges, &cap.preflight);
+	int first = preflight(&cap.env, &cap.ranges, true, &cap.preflight);
 	struct json *doc;
 
 	if (!cap.opt->json) {

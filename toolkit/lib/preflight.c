@@ -1,5 +1,6 @@
 #include "toolkit/lib/preflight.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct source_ops *const order[PREFLIGHT_SOURCES] = {
@@ -9,7 +10,7 @@ static const struct source_ops *const order[PREFLIGHT_SOURCES] = {
 	&source_lime,
 };
 
-int preflight(const struct source_env *env, const struct ranges *ranges,
+int preflight(const struct source_env *env, const struct ranges *ranges, bool every,
 	      struct preflight *list)
 {
 	int first = -1;
@@ -19,6 +20,12 @@ int preflight(const struct source_env *env, const struct ranges *ranges,
 
 		memset(verdict, 0, sizeof(*verdict));
 		list->at[i].ops = order[i];
+		if (first >= 0 && order[i]->loads_code && !every) {
+			snprintf(verdict->reason, sizeof(verdict->reason),
+				 "not asked: it loads code, and %s is usable",
+				 order[first]->name);
+			continue;
+		}
 		order[i]->probe(env, ranges, verdict);
 		if (verdict->usable && first < 0)
 			first = i;

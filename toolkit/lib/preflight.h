@@ -5,6 +5,7 @@
 #ifndef FVOL_PREFLIGHT_H
 #define FVOL_PREFLIGHT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "toolkit/lib/ranges.h"
@@ -21,10 +22,12 @@ struct preflight {
 
 /*
  * Asks each source, in the order in which they are to be preferred: kcore, bpf, crash,
- * lime, so what loads code comes last. Nothing is changed. Returns the index of the first
- * usable one, -1 when there is none; list is filled either way.
+ * lime, so what loads code comes last. Nothing is changed. With every unset a source that
+ * loads code is not asked when another is usable: looking through a catalogue of modules
+ * takes pages of the machine. Returns the index of the first usable one, -1 when there is
+ * none; list is filled either way.
  */
-int preflight(const struct source_env *env, const struct ranges *ranges,
+int preflight(const struct source_env *env, const struct ranges *ranges, bool every,
 	      struct preflight *list);
 
 /* The source of that name (--source), or NULL. */
