@@ -3,7 +3,7 @@
 # in deps/sources.list, a recipe in deps/recipes/, its name in a list below.
 
 DEPS_x86_64 := bearssl mbedtls curl yyjson expat zlib zstd lz4 xz libarchive elfutils e2fsprogs
-DEPS_aarch64 := mbedtls curl yyjson expat zlib zstd lz4 xz libarchive
+DEPS_aarch64 := mbedtls curl yyjson expat zlib zstd lz4 xz libarchive elfutils
 # For tests under sanitizers, and instruments of the tests.
 DEPS_host := bearssl mbedtls curl yyjson expat zlib zstd lz4 xz libarchive elfutils e2fsprogs
 

@@ -17,9 +17,11 @@ endif
 # $(1) version or least: the number of the catalogue, and the least that is accepted
 catalogue_number = $(shell sed -n 's/^$(1) //p' kmods/catalogue.version)
 
-$(eval $(call program_rule,x86_64,kmods))
-$(SRC_kmods:%.c=build/release/x86_64/obj/%.o): \
-	$(foreach dep,zlib zstd xz libarchive elfutils,$(call dep_stamp,x86_64,$(dep)))
+# For aarch64 too: pipelines of machine images build a module where the kernel is.
+$(foreach arch,$(ARCHES),$(eval $(call program_rule,$(arch),kmods)))
+$(foreach arch,$(ARCHES),$(eval $(SRC_kmods:%.c=build/release/$(arch)/obj/%.o): \
+	$(foreach dep,zlib zstd xz libarchive elfutils,$(call dep_stamp,$(arch),$(dep)))))
+all: $(ARCHES:%=build/release/%/bin/kmods)
 
 # Written anew only when it changes; the stamp says that it was looked at.
 $(USED_LOCK): build/stamps/kernel-packages ;
