@@ -138,5 +138,5 @@ $(KMODS_CHECKED): HOST_LIBS := $(KMODS_HOST_LIBS)
 build/check/bin/kmods: $(SRC_kmods:%.c=build/check/obj/%.o) build/check/libfvol.a
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(KMODS_HOST_LIBS)
-test-programs: build/check/bin/kmods
+test-programs: build/check/bin/kmods $(GUEST_PROGRAMS)
 -include $(wildcard build/check/obj/kmods/*.d)
