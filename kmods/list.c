@@ -83,7 +83,12 @@ static int check_source(const struct source *s, struct err *err)
 	    !(index && (strncmp(s->location, "http://", 7) == 0 ||
 			strncmp(s->location, "https://", 8) == 0 ||
 			strncmp(s->location, "file:///", 8) == 0)))
-		return err_set(err, ERR_USAGE, "%.100s is not a location", s->location);
+		return err_set(err, ERR_USAGE,
+			       "%.100s is not a location, which must be %s", s->location,
+			       !index ? "an absolute path"
+			       : s->ops == &repo_deb
+				       ? "an absolute path, an address or apt"
+				       : "an absolute path or an address");
 	return 0;
 }
 

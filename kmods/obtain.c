@@ -149,6 +149,10 @@ static int resolve(const struct resolving *o, struct err *err)
 
 	if (list_read(o->list, &list, err) < 0)
 		goto out;
+	if (!o->package && list.wanted_count == 0) {
+		err_set(err, ERR_FAILED, "%s asks for no kernel", o->list);
+		goto out;
+	}
 	t = transport_new(&config, err);
 	r = t ? resolver_new(&list, t, say, err) : NULL;
 	if (r)

@@ -31,6 +31,8 @@ struct site {
 struct transport {
 	struct transport_config config;
 	char scratch[PATH_MAX];
+	/* By its absolute name: what is not one is a path below apt's archives. */
+	char offline[PATH_MAX];
 	int scratchfd;
 	struct site sites[SITES_MAX];
 	size_t site_count;
@@ -56,6 +58,12 @@ struct transport *transport_new(const struct transport_config *config, struct er
 		return NULL;
 	}
 	t->config = *config;
+	t->scratchfd = -1;
+	if (config->offline && !realpath(config->offline, t->offline)) {
+		err_sys(err, errno, "opening %s", config->offline);
+		transport_free(t);
+		return NULL;
+	}
 	t->scratchfd = tree_open(config->scratch, err);
 	if (t->scratchfd >= 0 && realpath(config->scratch, t->scratch))
 		return t;
@@ -489,7 +497,7 @@ int transport_file(const struct transport *t, const char *where, const char *sha
 		goto out;
 	}
 	if (t->config.offline &&
-	    (size_t)snprintf(path, sizeof(path), "%s/%s", t->config.offline, name) <
+	    (size_t)snprintf(path, sizeof(path), "%s/%s", t->offline, name) <
 		    sizeof(path) &&
 	    access(path, F_OK) == 0)
 		where = path;
