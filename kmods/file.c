@@ -68,6 +68,7 @@ int file_put(int dirfd, const char *name, const void *data, size_t len_bytes, mo
 	struct timespec epoch[2] = { { .tv_sec = 0 }, { .tv_sec = 0 } };
 	char partial[NAME_MAX + 1];
 	int n = snprintf(partial, sizeof(partial), "%s.partial", name);
+	bool renamed = false;
 	int fd, rc = -1;
 
 	if (n < 0 || (size_t)n >= sizeof(partial))
@@ -83,12 +84,15 @@ int file_put(int dirfd, const char *name, const void *data, size_t len_bytes, mo
 		goto out;
 	}
 	if (renameat(dirfd, partial, dirfd, name) < 0) {
-		err_sys(err, errno, "renaming %s", partial);
+		err_sys(err, errno, "replacing %s", name);
 		goto out;
 	}
+	renamed = true;
 	rc = io_sync_dir(dirfd, err);
 out:
 	if (close(fd) < 0 && rc == 0)
 		rc = err_sys(err, errno, "closing %s", name);
+	if (!renamed)
+		unlinkat(dirfd, partial, 0);
 	return rc;
 }

@@ -354,7 +354,7 @@ int lock_write(const char *path, const char *head, const struct lock *lock, bool
 		rc = 0;
 	} else {
 		fd = tree_open(dir, err);
-		if (fd >= 0)
+		if (fd >= 0 && io_replaceable(fd, slash ? slash + 1 : path, err) == 0)
 			rc = file_put(fd, slash ? slash + 1 : path, text, len, 0644,
 				      false, err);
 	}

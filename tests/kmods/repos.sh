@@ -234,6 +234,17 @@ bad_list 'an unknown option' 'not an option' "source s rpm /x $key fast"
 bad_list 'a kbuild of no source' 'no source u' "source s deb /x y $key kbuild=u"
 bad_list 'no line that we know' ':2: kernal' "
 kernal s"
+expect 5 'a list that asks for nothing' 'asks for no kernel' resolve "source s dir $work"
+[ ! -e "$work/lock" ] && rc=0 || rc=1
+result $rc 'it gives no lock file'
+# Root would rename over /dev/null as well.
+mkfifo "$work/pipe"
+printf 'source s deb %s stable %s\nkernel s cloud x86_64 newest 1\n' "$work/deb" "$key" \
+	> "$work/list"
+expect 5 'a lock file that is none' 'no regular file and is not replaced' "$checked" resolve \
+	--list "$work/list" --out "$work/pipe" --scratch "$work/scratch"
+[ -p "$work/pipe" ] && rc=0 || rc=1
+result $rc 'it stays what it was'
 
 echo "# fetching"
 resolve "source s deb $web/deb stable $key
@@ -278,6 +289,10 @@ fetch 5 'a package that is gone, and no list' 'no successor of x86_64 6.1.0-99-c
 mkdir "$work/offline"
 cp "$work/kept.deb" "$work/offline/${deb##*/}"
 fetch 0 'a package out of an offline directory' '' --offline "$work/offline"
+fetch 0 'the same directory by a relative name' '' \
+	--offline "$(realpath --relative-to=. "$work/offline")"
+fetch 5 'an offline directory that is not there' 'absent: No such file' \
+	--offline "$work/absent"
 echo x >> "$work/offline/${deb##*/}"
 fetch 5 'another package in the offline directory' 'is not the package that the lock file pins' \
 	--offline "$work/offline"

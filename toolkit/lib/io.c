@@ -143,6 +143,19 @@ char *io_read_direct(int fd, size_t max_bytes, size_t *len_bytes, struct err *er
 	return buf;
 }
 
+int io_replaceable(int dirfd, const char *name, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISREG(st.st_mode)
+			       ? 0
+			       : err_set(err, ERR_FAILED,
+					 "%.200s is no regular file and is not replaced",
+					 name);
+	return errno == ENOENT ? 0 : err_sys(err, errno, "examining %.200s", name);
+}
+
 int io_sync_dir(int dirfd, struct err *err)
 {
 	if (fsync(dirfd) < 0)

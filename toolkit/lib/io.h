@@ -53,6 +53,13 @@ int io_open_direct(int dirfd, const char *path, bool follow, struct err *err);
  */
 char *io_read_direct(int fd, size_t max_bytes, size_t *len_bytes, struct err *err);
 
+/*
+ * May a file that was written beside it be renamed over name? Only when there is none, or
+ * a regular file: root would rename over /dev/null or /dev/stdout as well, and every
+ * program of the machine would write into the new file from then on. Returns 0 or -1.
+ */
+int io_replaceable(int dirfd, const char *name, struct err *err);
+
 /* Makes the entries of a directory durable. */
 int io_sync_dir(int dirfd, struct err *err);
 
