@@ -50,8 +50,15 @@ static const char *only_operand(int argc, char **argv, int first, const char *wh
 {
 	if (argc - first == 1)
 		return argv[first];
-	bad_usage(argc == first ? "what is missing: " : "one is enough: ", what);
+	bad_usage(argc == first ? "not given: " : "more is given than ", what);
 	return NULL;
+}
+
+/* Is it no architecture of ours? Says so then. */
+static bool bad_arch(const struct choice *choice)
+{
+	return choice->arch && !arch_find(choice->arch) &&
+	       bad_usage("--arch is x86_64 or aarch64, not ", choice->arch);
 }
 
 static int done(struct err *err)
@@ -116,7 +123,8 @@ static void print_verified(const struct verify_options *o, const struct verify_r
 				  : "not signed");
 }
 
-static void add_verified(const struct findings *f, const struct verify_result *r)
+static void add_verified(const struct findings *f, const struct verify_options *o,
+			 const struct verify_result *r)
 {
 	struct json_node *root = json_root(f->doc);
 
@@ -126,6 +134,7 @@ static void add_verified(const struct findings *f, const struct verify_result *r
 	json_add_u64(f->doc, root, "symbols", r->symbols);
 	json_add_str(f->doc, root, "signature",
 		     r->signature_checked ? "good"
+		     : o->key || o->keys  ? "bad"
 		     : r->has_signature	  ? "not checked"
 					  : "none");
 }
@@ -164,11 +173,11 @@ static int command_verify(int argc, char **argv)
 	rc = catalogue_verify(&o, print_finding, &findings, &result, &err);
 	if (rc < 0)
 		code = err_report(&err, PROGRAM);
-	if (rc == 0 || err.kind == ERR_NO) {
+	if (rc == 0 || result.findings > 0) {
 		if (!json) {
 			print_verified(&o, &result);
 		} else {
-			add_verified(&findings, &result);
+			add_verified(&findings, &o, &result);
 			json_add_bool(findings.doc, json_root(findings.doc), "good",
 				      rc == 0);
 			rc = cli_print_json(findings.doc, &why);
@@ -208,6 +217,8 @@ static int command_add(int argc, char **argv)
 		return bad_usage("not an option: ", argv[first]);
 	if (!from || !into)
 		return bad_usage("add needs --from and --into", "");
+	if (bad_arch(&choice))
+		return ERR_USAGE;
 	if (catalogue_add(from, into, &choice, &result, &err) < 0)
 		return err_report(&err, PROGRAM);
 	print_exchange(into, &result);
@@ -239,6 +250,8 @@ static int command_export(int argc, char **argv)
 		return bad_usage("export needs --catalogue and one of --orchestrator and "
 				 "--repo",
 				 "");
+	if (bad_arch(&choice))
+		return ERR_USAGE;
 	rc = orchestrator
 		     ? export_orchestrator(catalogue, orchestrator, &choice, &count, &err)
 		     : export_repo(catalogue, repo, &choice, &count, &err);

@@ -41,8 +41,41 @@ static int check_names(const struct catalogue *cat, const struct choice *choice,
 		}
 	}
 	if (*count == 0)
-		return err_set(err, ERR_NO, "no module of the catalogue is meant");
+		return err_set(err, ERR_NO,
+			       "no module of the catalogue is what was asked for");
 	return 0;
+}
+
+/*
+ * Both layouts look whole with a part of the modules: that each can be had is known
+ * before the first is written.
+ */
+static int check_chosen(int dirfd, const struct catalogue *cat,
+			const struct choice *choice, struct err *err)
+{
+	for (size_t i = 0; i < cat->count; i++) {
+		char *data;
+		size_t len;
+
+		if (!choice_has(choice, &cat->modules[i]))
+			continue;
+		if (check_module(dirfd, &cat->modules[i], &data, &len, err) < 0)
+			return -1;
+		free(data);
+	}
+	return 0;
+}
+
+/* The place to write to, which must not be a catalogue: it would no longer verify. */
+static int open_out(const char *out, struct err *err)
+{
+	int fd = tree_open(out, err);
+
+	if (fd < 0 || faccessat(fd, CATALOGUE_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return fd;
+	close(fd);
+	return err_set(err, ERR_FAILED, "%s is a catalogue: export to another directory",
+		       out);
 }
 
 /* Writes the file of a path below outfd. */
@@ -99,8 +132,9 @@ static int export_modules(const char *catalogue, const char *out,
 	int dirfd = catalogue_open(catalogue, &cat, err), rc = -1;
 
 	*outfd = -1;
-	if (dirfd >= 0 && check_names(&cat, choice, count, err) == 0) {
-		*outfd = tree_open(out, err);
+	if (dirfd >= 0 && check_names(&cat, choice, count, err) == 0 &&
+	    check_chosen(dirfd, &cat, choice, err) == 0) {
+		*outfd = open_out(out, err);
 		if (*outfd >= 0)
 			rc = copy_modules(dirfd, &cat, choice, *outfd, where, repo, err);
 	}

@@ -205,6 +205,23 @@ static int describe(const struct msrepo_module *listed, const char *data, size_t
 	return 0;
 }
 
+/* Are module and symbol file of an entry what it says? */
+static bool is_whole(int dirfd, const struct module *m, struct err *err)
+{
+	char *data;
+	size_t len;
+
+	if (check_module(dirfd, m, &data, &len, err) < 0)
+		return false;
+	free(data);
+	if (!m->symbols_sha256[0])
+		return true;
+	if (check_symbols(dirfd, m, &data, &len, err) < 0)
+		return false;
+	free(data);
+	return true;
+}
+
 /* 1 taken, or there already; 0 refused, -1 when the catalogue cannot be written. */
 static int import_module(struct target *t, const struct place *place,
 			 const struct msrepo_module *listed, struct err *err)
@@ -224,8 +241,15 @@ static int import_module(struct target *t, const struct place *place,
 	} else if (describe(listed, data, len, &m, err) == 0) {
 		have = catalogue_find(&t->cat, m.arch, m.release);
 		/* One that was built here is worth more, and so is its word "tested". */
-		t->result->kept += have != NULL;
-		rc = have ? 1 : target_put(t, &m, data, len, NULL, 0, err) < 0 ? -1 : 1;
+		if (!have) {
+			rc = target_put(t, &m, data, len, NULL, 0, err) < 0 ? -1 : 1;
+		} else if (is_whole(t->dirfd, have, err)) {
+			t->result->kept++;
+			rc = 1;
+		} else {
+			err_prefix(err, "the catalogue has another, but");
+			err->kind = ERR_NO;
+		}
 	}
 	free(data);
 	return rc;
@@ -291,8 +315,8 @@ out:
 	return rc;
 }
 
-static int add_module(struct target *t, int fromfd, const struct module *m,
-		      struct err *err)
+static int add_module(struct target *t, const char *from, int fromfd,
+		      const struct module *m, struct err *err)
 {
 	const struct module *have = catalogue_find(&t->cat, m->arch, m->release);
 	char *data, *symbols = NULL;
@@ -300,16 +324,16 @@ static int add_module(struct target *t, int fromfd, const struct module *m,
 	int rc = -1;
 
 	/* Both are zeroed before they are filled, so the bytes may be compared. */
-	if (have && memcmp(have, m, sizeof(*m)) == 0 &&
-	    check_module(t->dirfd, m, &data, &len, err) == 0) {
-		free(data);
+	if (have && memcmp(have, m, sizeof(*m)) == 0 && is_whole(t->dirfd, m, err)) {
 		t->result->kept++;
 		return 0;
 	}
 	if (check_module(fromfd, m, &data, &len, err) < 0)
-		return -1;
-	if (!m->symbols_sha256[0] ||
-	    check_symbols(fromfd, m, &symbols, &symbols_len, err) == 0)
+		return err_prefix(err, "%s", from);
+	if (m->symbols_sha256[0] &&
+	    check_symbols(fromfd, m, &symbols, &symbols_len, err) < 0)
+		err_prefix(err, "%s", from);
+	else
 		rc = target_put(t, m, data, len, symbols, symbols_len, err);
 	free(symbols);
 	free(data);
@@ -330,7 +354,7 @@ int catalogue_add(const char *from, const char *into, const struct choice *choic
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < cat.count; i++) {
 		if (choice_has(choice, &cat.modules[i]))
-			rc = add_module(&t, fromfd, &cat.modules[i], err);
+			rc = add_module(&t, from, fromfd, &cat.modules[i], err);
 	}
 	if (rc == 0 && result->added + result->replaced + result->kept == 0)
 		rc = err_set(err, ERR_NO, "%s has no such module", from);

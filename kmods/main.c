@@ -24,8 +24,8 @@ static const char usage[] =
 	"usage: kmods COMMAND ...   (build, boot-test, resolve, fetch, sign, verify, add,\n"
 	"             export, import, need: below)\n"
 	"       kmods unpack --into DIR [--lock FILE | --sha256 HEX] PACKAGE...\n"
-	"       kmods show CATALOGUE\n"
-	"       kmods --help | --version\n"
+	"       kmods show DIR | CATALOGUE.json\n"
+	"       kmods [COMMAND] --help | --version\n"
 	"\n"
 	"unpack unpacks Debian packages or tar archives, writing nothing outside DIR, and\n"
 	"prints the SHA-256 of each.\n"
@@ -96,20 +96,49 @@ out:
 	return rc < 0 ? err_report(err, PROGRAM) : 0;
 }
 
+/* A catalogue by its own name or its directory's, which the other commands take. */
+static int read_catalogue(const char *path, struct catalogue *cat, size_t *left_out,
+			  struct err *err)
+{
+	struct stat st;
+	size_t len;
+	char *text;
+	int dirfd = AT_FDCWD, rc;
+
+	if (stat(path, &st) < 0)
+		return err_sys(err, errno, "opening %s", path);
+	if (S_ISDIR(st.st_mode)) {
+		dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dirfd < 0)
+			return err_sys(err, errno, "opening %s", path);
+	}
+	rc = file_read(dirfd, dirfd < 0 ? path : CATALOGUE_FILE, CATALOGUE_BYTES_MAX,
+		       &text, &len, err);
+	if (rc == 0) {
+		rc = catalogue_parse(text, len, cat, left_out, err);
+		free(text);
+		if (rc < 0)
+			err_prefix(err, "%s", path);
+	} else if (dirfd >= 0) {
+		err_prefix(err, "%s", path);
+	}
+	if (dirfd >= 0)
+		close(dirfd);
+	return rc;
+}
+
 static int command_show(int argc, char **argv, struct err *err)
 {
 	const struct kmods_option options[] = { { NULL, NULL, NULL } };
 	int first = read_options(argc, argv, options), rc;
 	struct catalogue cat = { 0 };
+	size_t left_out = 0;
 
 	if (first < 0)
 		return ERR_USAGE;
 	if (argc - first != 1)
 		return bad_usage("show wants one catalogue", "");
-	if (access(argv[first], F_OK) < 0)
-		rc = err_sys(err, errno, "opening %s", argv[first]);
-	else
-		rc = catalogue_read(AT_FDCWD, argv[first], &cat, err);
+	rc = read_catalogue(argv[first], &cat, &left_out, err);
 	if (rc == 0)
 		printf("%-8s %-32s %9s %-8s %-6s %-6s %s\n", "arch", "release", "bytes",
 		       "lime", "locked", "tested", "sha256");
@@ -123,6 +152,11 @@ static int command_show(int argc, char **argv, struct err *err)
 	catalogue_free(&cat);
 	if (rc == 0)
 		rc = io_close_stdout(err);
+	if (rc == 0 && left_out > 0)
+		rc = err_set(err, ERR_GAPS,
+			     "%s: %zu entries that are not as kmods writes them are not "
+			     "shown",
+			     argv[first], left_out);
 	return rc < 0 ? err_report(err, PROGRAM) : 0;
 }
 
@@ -134,6 +168,32 @@ static int print(const char *text)
 	return io_close_stdout(&err) < 0 ? err_report(&err, PROGRAM) : 0;
 }
 
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* The part of the usage that has the command, or NULL. */
+static const char *usage_of(const char *command)
+{
+	static const struct {
+		const char *text, *commands;
+	} parts[] = {
+		{ usage, " unpack show " },
+		{ build_usage, " build boot-test " },
+		{ obtain_usage, " resolve fetch " },
+		{ commands_usage, " sign verify add export import need " },
+	};
+	char word[32];
+
+	snprintf(word, sizeof(word), " %s ", command);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (strstr(parts[i].commands, word))
+			return parts[i].text + (parts[i].text[0] == '\n');
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
@@ -143,13 +203,15 @@ int main(int argc, char **argv)
 	umask(022);
 	if (argc < 2)
 		return bad_usage("no command is given", "");
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+	if (is_help(argv[1]))
 		return fputs(usage, stdout) < 0 || fputs(build_usage, stdout) < 0 ||
 				       fputs(obtain_usage, stdout) < 0
 			       ? ERR_FAILED
 			       : print(commands_usage);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return print(PROGRAM " (fvol) " FVOL_VERSION "\n");
+	if (argc == 3 && is_help(argv[2]) && usage_of(argv[1]))
+		return print(usage_of(argv[1]));
 	if (strcmp(argv[1], "unpack") == 0)
 		return command_unpack(argc - 1, argv + 1, &err);
 	if (strcmp(argv[1], "show") == 0)

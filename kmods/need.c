@@ -99,7 +99,8 @@ int need_judge(const char *dir, const struct need_kernel *kernel,
 		return err_set(err, ERR_FAILED, "the catalogue's name is too long");
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		verdict->state = NEED_MISSING;
-		snprintf(verdict->why, sizeof(verdict->why), "there is no catalogue");
+		snprintf(verdict->why, sizeof(verdict->why),
+			 "there is no catalogue in %.200s", dir);
 		return 0;
 	}
 	fd = catalogue_open(dir, &cat, err);

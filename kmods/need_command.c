@@ -48,8 +48,13 @@ static int add_kernel(struct need *n, const char *what, bool record, struct err 
 	if (n->count == KERNELS_MAX)
 		return err_set(err, ERR_FAILED, "more than %d kernels", KERNELS_MAX);
 	if ((record ? need_from_record(what, &kernel, err)
-		    : need_from_release(what, n->arch, &kernel, err)) < 0)
-		return record ? -1 : err_prefix(err, "%s", what);
+		    : need_from_release(what, n->arch, &kernel, err)) < 0) {
+		if (record)
+			return -1;
+		/* Here it is an argument, in a record it is what somebody wrote. */
+		err->kind = ERR_USAGE;
+		return err_prefix(err, "\"%s\"", what);
+	}
 	for (size_t i = 0; i < n->count; i++) {
 		if (memcmp(&n->kernels[i], &kernel, sizeof(kernel)) == 0)
 			return 0;
@@ -249,6 +254,8 @@ static const char *contradiction(struct need *n, int operands)
 
 	if (!n->catalogue)
 		return "need needs --catalogue";
+	if (n->arch && !arch_find(n->arch))
+		return "--arch is x86_64 or aarch64";
 	if (!n->from && operands == 0)
 		return "no kernel is named: give releases or records";
 	if (!n->build && (o->packages || o->lime || o->lime_version || n->jobs))

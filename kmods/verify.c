@@ -21,12 +21,14 @@ struct verify {
 	void *arg;
 	struct verify_result *result;
 	struct catalogue cat;
+	size_t refused; /* findings that are no answer: it may not be read */
 	int dirfd;
 };
 
 static void found(struct verify *v, const struct err *err)
 {
 	v->result->findings++;
+	v->refused += err->kind == ERR_REFUSED;
 	v->finding(v->arg, err->text);
 }
 
@@ -128,12 +130,13 @@ static int verify_signature(struct verify *v, const char *text, size_t len,
 	if (load_trust(v->options, &trust, err) < 0)
 		return -1;
 	sha256(text, len, digest);
-	if (signature_load(v->dirfd, CATALOGUE_SIGNATURE, der, &der_len, &why) == 0 &&
-	    trust_check(&trust, digest, der, der_len, &by, &why) == 0) {
-		v->result->signature_checked = true;
-		return 0;
+	if (signature_load(v->dirfd, CATALOGUE_SIGNATURE, der, &der_len, &why) == 0) {
+		if (trust_check(&trust, digest, der, der_len, &by, &why) == 0) {
+			v->result->signature_checked = true;
+			return 0;
+		}
+		err_prefix(&why, CATALOGUE_SIGNATURE);
 	}
-	err_prefix(&why, CATALOGUE_SIGNATURE);
 	found(v, &why);
 	return 0;
 }
@@ -297,7 +300,8 @@ int catalogue_verify(const struct verify_options *options, verify_finding *findi
 	if (rc < 0)
 		return err_prefix(err, "%s", options->dir);
 	if (result->findings > 0)
-		return err_set(err, ERR_NO, "%s: %zu things are wrong", options->dir,
-			       result->findings);
+		return err_set(err, v.refused == result->findings ? ERR_REFUSED : ERR_NO,
+			       "%s: %zu %s wrong", options->dir, result->findings,
+			       result->findings == 1 ? "thing is" : "things are");
 	return 0;
 }

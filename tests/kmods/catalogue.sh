@@ -57,6 +57,20 @@ expect 0 'the least version that it has' '' "$kmods" verify --min-version "$vers
 expect 1 'a catalogue older than the least' "older than $((version + 1)), the least" \
 	"$kmods" verify --min-version $((version + 1)) "$good"
 
+expect 0 'show takes the directory' "$release" "$kmods" show "$good"
+cp "$work/out" "$work/shown"
+expect 0 'and the file' "$release" "$kmods" show "$good/catalogue.json"
+check 'the table is the same' cmp "$work/shown" "$work/out"
+d=$(copy shown)
+change "$d" '.modules[-1].release = "../x"'
+expect 3 'show says what it leaves out' '1 entries that are not as kmods writes them' \
+	"$kmods" show "$d"
+for command in show build fetch verify; do
+	expect 0 "$command --help" "kmods $command " "$kmods" $command --help
+done
+expect 2 'help of no command' 'no such command' "$kmods" verfy --help
+expect 2 'a catalogue too many' 'more is given than' "$kmods" verify "$good" "$good"
+
 # Arguments: name, text that verify must print, command run in a copy ($d).
 damaged() {
 	d=$(copy damaged)
@@ -111,6 +125,16 @@ expect 5 'a catalogue of another format' 'not a catalogue of format 2' "$kmods" 
 echo '[' > "$d/catalogue.json"
 expect 5 'what is not JSON' 'not JSON' "$kmods" verify "$d"
 expect 5 'no catalogue' 'No such file' "$kmods" verify "$work"
+# What may not be read is no answer.
+d=$(copy secret)
+chmod 0 "$d/x86_64/$release/lime.ko"
+chmod 755 "$work"
+set -- "$kmods"
+[ "$(id -u)" -ne 0 ] || set -- setpriv --reuid 65534 --regid 65534 --clear-groups "$kmods"
+expect 4 'a module that may not be read' 'Permission denied' "$@" verify "$d"
+echo '{}' > "$d/aarch64/stray"
+expect 1 'beside one that is wrong' '2 things are wrong' "$@" verify "$d"
+chmod 644 "$d/x86_64/$release/lime.ko"
 
 d=$(copy symbols)
 echo '{}' | xz -c > "$d/x86_64/$release/symbols.json.xz"
@@ -144,6 +168,13 @@ check 'stock openssl verifies it' openssl dgst -sha256 -verify "$work/one.pem" \
 expect 0 'verify with the key' 'signature good' "$kmods" verify --key "$work/one.pem" "$d"
 expect 0 'verify without a key says so' 'not checked' "$kmods" verify "$d"
 expect 1 'another key' 'catalogue.json.sig' "$kmods" verify --key "$work/two.pem" "$d"
+expect 1 'another key, for a machine' '"signature":"bad"' \
+	"$kmods" verify --json --key "$work/two.pem" "$d"
+e=$(copy blocked)
+mkdir "$e/catalogue.json.sig"
+expect 5 'a directory in the place of the signature' 'replacing catalogue.json.sig' \
+	"$kmods" sign --sign-key "$work/one.key" "$e"
+check 'nothing half-written stays' [ ! -e "$e/catalogue.json.sig.partial" ]
 mkdir "$work/keys"
 id=$(openssl pkey -pubin -in "$work/one.pem" -outform DER | sha256sum | cut -c 1-64)
 cp "$work/one.pem" "$work/keys/$id.pem"
@@ -197,6 +228,21 @@ expect 1 'a module that is not what its catalogue says' 'the catalogue says' \
 expect 0 'nothing of it is there' '1 boot-tested' "$kmods" verify "$to"
 expect 1 'a kernel that is not there' 'has no such module' \
 	"$kmods" add --from "$good" --into "$to" --release 9.9
+expect 2 'an architecture that we do not know' 'not sparc' \
+	"$kmods" add --from "$good" --into "$to" --arch sparc
+# A symbol file that went bad since it was added.
+d=$(copy withsymbols)
+echo '{}' | xz -c > "$d/x86_64/$release/symbols.json.xz"
+sum=$(sha256sum "$d/x86_64/$release/symbols.json.xz" | cut -c 1-64)
+size=$(stat -c %s "$d/x86_64/$release/symbols.json.xz")
+change "$d" ".modules[-1].symbols_sha256 = \"$sum\" | .modules[-1].symbols_size = $size"
+e=$work/mended
+"$kmods" add --from "$d" --into "$e" > /dev/null
+rm "$e/x86_64/$release/symbols.json.xz"
+expect 0 'a symbol file that is gone comes again' '1 replaced' \
+	"$kmods" add --from "$d" --into "$e"
+expect 0 'and it verifies' '1 with symbols' "$kmods" verify "$e"
+d=$(copy changed)
 echo '[' > "$d/catalogue.json"
 expect 5 'a catalogue that cannot be read is not written over' 'not JSON' \
 	"$kmods" add --from "$good" --into "$d"
@@ -227,6 +273,13 @@ expect 1 'nothing to export' 'no module of the catalogue' "$kmods" export \
 printf x >> "$work/to/x86_64/$release/lime.ko"
 expect 1 'a damaged module is not exported' 'the catalogue says' \
 	"$kmods" export --orchestrator "$work/none" --catalogue "$work/to"
+check 'nor any before it' [ ! -e "$work/none" ]
+d=$(copy self)
+expect 5 'export into a catalogue' 'is a catalogue' \
+	"$kmods" export --orchestrator "$d" --catalogue "$good"
+expect 0 'which stays as it was' '' "$kmods" verify "$d"
+expect 2 'export for an architecture that we do not know' 'not sparc' \
+	"$kmods" export --orchestrator "$work/none" --catalogue "$good" --arch sparc
 
 # == margaritashotgun's repository, read by a reader of our own making
 expect 0 'export a repository' "$count modules" \
@@ -246,6 +299,11 @@ expect 0 'import' "$count added" "$kmods" import --repo "$work/repo" --into "$in
 expect 0 'what was imported verifies' "$count modules, 0 boot-tested" \
 	"$kmods" verify "$into"
 expect 0 'import again' "$count kept" "$kmods" import --repo "$work/repo" --into "$into"
+d=$work/rotten
+cp -R "$into" "$d"
+printf x >> "$d/x86_64/$release/lime.ko"
+expect 1 'a module that is there and damaged is told' 'the catalogue has another, but' \
+	"$kmods" import --repo "$work/repo" --into "$d"
 python3 "$reader" serve "$work/repo" > "$work/port" &
 server=$!
 for _ in $(seq 50); do
@@ -355,6 +413,10 @@ expect 5 'a record with a release that is a path' 'not the release of a kernel' 
 	"$kmods" need --catalogue "$d" --from "$work/hostile.json"
 expect 5 'a record of a foreign machine' 'not a known architecture' \
 	"$kmods" need --catalogue "$d" --from "$work/sparc.json"
+expect 2 'a release that is none' '"a b": it is not the release' \
+	"$kmods" need --catalogue "$d" 'a b'
+expect 2 'need for an architecture that we do not know' '--arch is x86_64 or aarch64' \
+	"$kmods" need --catalogue "$d" --arch sparc "$release"
 change "$d" '.modules[-1].tested = false'
 expect 0 'an untested module is told' 'untested' "$kmods" need --catalogue "$d" "$release"
 expect 1 'and missing when tested ones are asked for' 'boot-tested' \
