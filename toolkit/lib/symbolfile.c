@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "toolkit/lib/findsyms.h"
+#include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/kallsyms.h"
 #include "toolkit/lib/kernview.h"
@@ -203,9 +204,15 @@ int symbolfile_from_bundle(struct symbolfile_parts *parts,
 	return 0;
 }
 
+/* Who catches signals does so to leave no half of a file behind. */
+static int stopped(struct err *err)
+{
+	return err_set(err, ERR_FAILED, "ended by a signal");
+}
+
 static int put_xz(void *context, const void *data, size_t len, struct err *err)
 {
-	return xzfile_put(context, data, len, err);
+	return interrupted ? stopped(err) : xzfile_put(context, data, len, err);
 }
 
 static int put_plain(void *context, const void *data, size_t len, struct err *err)
@@ -213,13 +220,15 @@ static int put_plain(void *context, const void *data, size_t len, struct err *er
 	const char *from = data;
 	int fd = *(int *)context;
 
+	if (interrupted)
+		return stopped(err);
 	while (len) {
 		ssize_t n = write(fd, from, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, errno, "writing");
+			return err_sys(err, errno, "writing the symbol file");
 		from += n;
 		len -= (size_t)n;
 	}
@@ -285,6 +294,8 @@ int symbolfile_write(struct symbolfile_parts *parts, int dirfd, const char *name
 
 	if (n < 0 || (size_t)n >= sizeof(partial))
 		return err_set(err, ERR_USAGE, "%.200s: the name is too long", name);
+	if (io_replaceable(dirfd, name, err) < 0)
+		return -1;
 	fd = openat(dirfd, partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 		    0644);
 	if (fd < 0)

@@ -73,15 +73,15 @@ int symbolfile_from_told(struct symbolfile_parts *parts, const struct vmcoreinfo
 bool symbolfile_set_banner(struct symbolfile_parts *parts, const char *text, size_t len);
 
 /*
- * Writes the file to fd, as .xz or plain. ERR_FAILED names what is not there. Returns 0
- * or -1.
+ * Writes the file to fd, as .xz or plain. ERR_FAILED names what is not there, or says that
+ * a signal came (interrupt.h). Returns 0 or -1.
  */
 int symbolfile_write_fd(struct symbolfile_parts *parts, int fd, bool plain,
 			struct symbolfile_report *report, struct err *err);
 
 /*
- * Writes dirfd/name: NAME.partial first, made durable, then renamed over whatever
- * has the name. On failure there is nothing new.
+ * Writes dirfd/name: NAME.partial first, made durable, then renamed over the file that
+ * has the name; over anything but a file it is not. On failure there is nothing new.
  */
 int symbolfile_write(struct symbolfile_parts *parts, int dirfd, const char *name,
 		     bool plain, struct symbolfile_report *report, struct err *err);

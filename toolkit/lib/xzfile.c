@@ -71,7 +71,7 @@ static int flush(struct xzfile *xz, struct err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, errno, "writing");
+			return err_sys(err, errno, "writing the symbol file");
 		at += (size_t)n;
 	}
 	xz->stream.next_out = xz->out;

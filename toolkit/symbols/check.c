@@ -16,6 +16,8 @@
 #include "toolkit/symbols/symbols.h"
 
 #define FILE_MAX (256u << 20)
+/* The header of a .xz file and its end; no symbol file is as short. */
+#define FILE_LEAST 24
 #define DEPTH_MAX 80
 
 struct checking {
@@ -362,10 +364,12 @@ int check_file(const char *path, struct check_report *report, struct err *err)
 
 	if (!data)
 		return -1;
-	if (len && data[0] == '{') {
-		rc = check_text(data, len, report, err);
+	if (len < FILE_LEAST || data[0] == '{') {
+		rc = len < FILE_LEAST
+			     ? err_set(err, ERR_NO, "%zu bytes are no symbol file", len)
+			     : check_text(data, len, report, err);
 		loaded_free(&loaded);
-		return rc;
+		return rc < 0 ? err_prefix(err, "%.200s", path) : 0;
 	}
 	text = mmap(NULL, FILE_MAX, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -379,5 +383,5 @@ int check_file(const char *path, struct check_report *report, struct err *err)
 		munmap(text, FILE_MAX);
 	}
 	loaded_free(&loaded);
-	return rc;
+	return rc < 0 ? err_prefix(err, "%.200s", path) : 0;
 }

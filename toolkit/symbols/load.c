@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
@@ -84,10 +85,16 @@ static int load_package(const struct options *opt, const char *system_map,
 		{ .patterns = kernels, .max_bytes = KERNEL_MAX },
 		{ .patterns = maps, .max_bytes = TEXT_MAX },
 	};
+	struct stat st;
 	int fd = open(opt->package, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
 
 	if (fd < 0)
 		return err_sys(err, errno, "opening %.200s", opt->package);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		io_close(&fd);
+		return err_set(err, ERR_FAILED, "%.200s is not a regular file",
+			       opt->package);
+	}
 	rc = package_read(fd, files, 2, err);
 	io_close(&fd);
 	if (files[1].data)

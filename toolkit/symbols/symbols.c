@@ -15,6 +15,7 @@
 
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/clijson.h"
+#include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/symbols/symbols.h"
 
@@ -118,6 +119,8 @@ static int check_options(const struct options *opt)
 		return -1;
 	if (!opt->output)
 		return cli_usage("symbols", "--output is needed");
+	if (!opt->output[0] || opt->output[strlen(opt->output) - 1] == '/')
+		return cli_usage("symbols", "--output is the name of a file");
 	if (opt->format && !opt->dump)
 		return cli_usage("symbols", "--format is for --dump");
 	if (opt->system_map && !kernel)
@@ -217,6 +220,8 @@ static int write_output(const struct options *opt, struct symbolfile_parts *part
 		return err_set(err, ERR_USAGE, "--output: the name is too long");
 	strcpy(dir, opt->output);
 	strcpy(base, opt->output);
+	/* Until here there is nothing to clean up. */
+	interrupt_catch();
 	dirfd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
 		return err_sys(err, errno, "opening the directory of %.200s",
@@ -231,7 +236,8 @@ static void print_summary(const struct options *opt,
 {
 	if (strcmp(opt->output, "-") == 0)
 		return;
-	printf("%s: ", opt->output);
+	cli_put_text(stdout, opt->output);
+	fputs(": ", stdout);
 	cli_put_text(stdout, report->release);
 	printf(": %" PRIu64 " types, %" PRIu64 " symbols, %" PRIu64 " bytes\n",
 	       report->isf.base_types + report->isf.user_types + report->isf.enums,
@@ -269,12 +275,11 @@ static int check(const struct options *opt)
 	struct err err = { 0 };
 	struct json *doc;
 
-	if (check_file(opt->check, &report, &err) < 0) {
-		err_prefix(&err, "%.200s", opt->check);
+	if (check_file(opt->check, &report, &err) < 0)
 		return err_report(&err, "symbols");
-	}
 	if (!opt->json) {
-		printf("%s: %zu types, %zu symbols: ", opt->check,
+		cli_put_text(stdout, opt->check);
+		printf(": %zu types, %zu symbols: ",
 		       report.base_types + report.user_types + report.enums,
 		       report.symbols);
 		cli_put_text(stdout, report.banner);

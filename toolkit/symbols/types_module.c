@@ -52,8 +52,12 @@ int load_types_module(const char *module, struct loaded *loaded, struct err *err
 	char *argv[] = { "pahole", option, "--", (char *)module, NULL };
 	int n = snprintf(dir, sizeof(dir), "%s/fvol-symbols-XXXXXX",
 			 base && base[0] == '/' ? base : "/tmp");
-	int rc;
+	/* What pahole says of a file that is not there does not say that. */
+	int fd = io_open_direct(AT_FDCWD, module, true, err), rc;
 
+	if (fd < 0)
+		return -1;
+	io_close(&fd);
 	if (n < 0 || (size_t)n >= sizeof(dir) || !mkdtemp(dir))
 		return err_sys(err, errno, "making a directory below %.200s",
 			       base ? base : "/tmp");
