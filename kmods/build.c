@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -490,6 +491,11 @@ static int build(struct build *b, struct err *err)
 	size_t pending, found;
 
 	b->new.version = b->options->catalogue_version;
+	if (b->new.version < b->old.version)
+		fprintf(stderr,
+			"kmods: WARNING: the catalogue had version %" PRIu64
+			" and gets %" PRIu64 "\n",
+			b->old.version, b->new.version);
 	if (plan(b, &pending, &found, err) < 0)
 		return -1;
 	b->changed = b->changed || b->new.version != b->old.version ||

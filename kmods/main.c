@@ -27,7 +27,7 @@ static const char usage[] =
 	"       kmods show DIR | CATALOGUE.json\n"
 	"       kmods [COMMAND] --help | --version\n"
 	"\n"
-	"unpack unpacks Debian packages or tar archives, writing nothing outside DIR, and\n"
+	"unpack unpacks Debian packages, rpms or tar archives, writing nothing outside DIR, and\n"
 	"prints the SHA-256 of each.\n"
 	"  --lock FILE       refuse what is not a package of this lock file\n"
 	"  --sha256 HEX      refuse the one package when it is another\n"

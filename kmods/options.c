@@ -25,7 +25,7 @@ int read_options(int argc, char **argv, const struct kmods_option *options)
 					       NULL, 0 };
 	optind = 1;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:", list, &index)) != -1) {
+	while ((c = getopt_long(argc, argv, ":", list, &index)) != -1) {
 		if (c != 0) {
 			bad_usage(c == ':' ? "an argument is missing: "
 					   : "no such option: ",

@@ -23,7 +23,8 @@ int bad_usage(const char *why, const char *what);
 
 /*
  * Reads options, a list that ends with one without a name. argv[0] is the command.
- * Returns the index of the first operand, or -1 after telling what is wrong.
+ * Options may stand behind operands, which are moved to the end of argv then. Returns the
+ * index of the first operand, or -1 after telling what is wrong.
  */
 int read_options(int argc, char **argv, const struct kmods_option *options);
 

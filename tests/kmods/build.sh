@@ -80,6 +80,9 @@ identity "$a" > "$work/before"
 expect 0 'a second build' 'up to date' build_with "$lock" "$a"
 identity "$a" | cmp -s - "$work/before" && rc=0 || rc=1
 result "$rc" 'a second build touches nothing'
+expect 0 'a higher number' '' build_with "$lock" "$a" --catalogue-version 7
+expect 0 'a lower number is told' 'WARNING: the catalogue had version 7 and gets 1' \
+	build_with "$lock" "$a"
 tac "$lock" > "$work/other.lock"
 expect 0 'another order of the list, another output' 'taken from the store' \
 	build_with "$work/other.lock" "$work/other" --store "$a.scratch/store"

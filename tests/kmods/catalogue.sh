@@ -166,6 +166,12 @@ expect 0 'sign' 'signed by ' "$kmods" sign --sign-key "$work/one.key" "$d"
 check 'stock openssl verifies it' openssl dgst -sha256 -verify "$work/one.pem" \
 	-signature "$d/catalogue.json.sig" "$d/catalogue.json"
 expect 0 'verify with the key' 'signature good' "$kmods" verify --key "$work/one.pem" "$d"
+expect 0 'the key behind the directory' 'signature good' \
+	"$kmods" verify "$d" --key "$work/one.pem"
+expect 2 'an option behind it that has nothing' 'an argument is missing: --key' \
+	"$kmods" verify "$d" --key
+expect 2 'an option behind it that is none' 'no such option: --kei' \
+	"$kmods" verify "$d" --kei "$work/one.pem"
 expect 0 'verify without a key says so' 'not checked' "$kmods" verify "$d"
 expect 1 'another key' 'catalogue.json.sig' "$kmods" verify --key "$work/two.pem" "$d"
 expect 1 'another key, for a machine' '"signature":"bad"' \
