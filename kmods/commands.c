@@ -61,6 +61,13 @@ static bool bad_arch(const struct choice *choice)
 	       bad_usage("--arch is x86_64 or aarch64, not ", choice->arch);
 }
 
+/* A name that the user gave, whatever is in it, before what is said of it. */
+static void print_name(const char *name)
+{
+	cli_put_text(stdout, name);
+	fputs(": ", stdout);
+}
+
 static int done(struct err *err)
 {
 	return io_close_stdout(err) < 0 ? err_report(err, PROGRAM) : 0;
@@ -92,7 +99,8 @@ static int command_sign(int argc, char **argv)
 	if (catalogue_sign(dir, &signer, id, &err) < 0)
 		return err_report(&err, PROGRAM);
 	sha256_to_hex(id, hex);
-	printf("%s/%s: signed by %s\n", dir, CATALOGUE_SIGNATURE, hex);
+	cli_put_text(stdout, dir);
+	printf("/%s: signed by %s\n", CATALOGUE_SIGNATURE, hex);
 	return done(&err);
 }
 
@@ -115,8 +123,9 @@ static void print_finding(void *arg, const char *what)
 
 static void print_verified(const struct verify_options *o, const struct verify_result *r)
 {
-	printf("%s: version %llu, %zu modules, %zu boot-tested, %zu with symbols; ",
-	       o->dir, (unsigned long long)r->version, r->modules, r->tested, r->symbols);
+	print_name(o->dir);
+	printf("version %llu, %zu modules, %zu boot-tested, %zu with symbols; ",
+	       (unsigned long long)r->version, r->modules, r->tested, r->symbols);
 	puts(r->signature_checked ? "signature good"
 	     : o->key || o->keys  ? "signature NOT good"
 	     : r->has_signature	  ? "signature not checked: no --key"
@@ -192,9 +201,10 @@ static int command_verify(int argc, char **argv)
 
 static void print_exchange(const char *into, const struct exchange_result *r)
 {
-	printf("%s: %zu added, %zu replaced, %zu kept as they were, %zu refused; version "
+	print_name(into);
+	printf("%zu added, %zu replaced, %zu kept as they were, %zu refused; version "
 	       "%llu\n",
-	       into, r->added, r->replaced, r->kept, r->refused,
+	       r->added, r->replaced, r->kept, r->refused,
 	       (unsigned long long)r->version);
 }
 
@@ -257,7 +267,8 @@ static int command_export(int argc, char **argv)
 		     : export_repo(catalogue, repo, &choice, &count, &err);
 	if (rc < 0)
 		return err_report(&err, PROGRAM);
-	printf("%s: %zu modules\n", orchestrator ? orchestrator : repo, count);
+	print_name(orchestrator ? orchestrator : repo);
+	printf("%zu modules\n", count);
 	return done(&err);
 }
 

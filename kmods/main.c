@@ -52,8 +52,11 @@ static int unpack_one(int dirfd, const char *path, const struct lock *lock,
 	file_digest(data, len, hex);
 	rc = unpack_package(data, len, file, dirfd, err);
 	free(data);
-	if (rc == 0)
-		printf("%s  %s\n", hex, file);
+	if (rc == 0) {
+		printf("%s  ", hex);
+		cli_put_text(stdout, file);
+		putchar('\n');
+	}
 	return rc;
 }
 

@@ -68,6 +68,8 @@ expect 3 'show says what it leaves out' '1 entries that are not as kmods writes 
 for command in show build fetch verify; do
 	expect 0 "$command --help" "kmods $command " "$kmods" $command --help
 done
+expect 2 'a command of two lines' 'no such command: ver\x0aify' "$kmods" 'ver
+ify'
 expect 2 'help of no command' 'no such command' "$kmods" verfy --help
 expect 2 'a catalogue too many' 'more is given than' "$kmods" verify "$good" "$good"
 
@@ -205,6 +207,11 @@ expect 0 'sign by a program' 'signed by ' "$kmods" sign --sign-command "$work/hs
 expect 0 'its signature' 'signature good' "$kmods" verify --key "$work/two.pem" "$d"
 expect 1 'a program with another key' '' "$kmods" sign --sign-command "$work/hsm" \
 	--key "$work/one.pem" "$d"
+
+d=$(copy 'two
+lines')
+expect 0 'a name of two lines' 'two\x0alines: version' "$kmods" verify "$d"
+check 'is said in one line' [ "$(wc -l < "$work/out")" -eq 1 ]
 
 # == add
 to=$work/to

@@ -17,7 +17,9 @@ int cli_set_once(const char *program, const char **slot, const char *option)
 
 int cli_usage(const char *program, const char *why)
 {
-	fprintf(stderr, "%s: %s\nTry '%s --help'.\n", program, why, program);
+	fprintf(stderr, "%s: ", program);
+	cli_put_text(stderr, why);
+	fprintf(stderr, "\nTry '%s --help'.\n", program);
 	return ERR_USAGE;
 }
 

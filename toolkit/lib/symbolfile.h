@@ -73,8 +73,8 @@ int symbolfile_from_told(struct symbolfile_parts *parts, const struct vmcoreinfo
 bool symbolfile_set_banner(struct symbolfile_parts *parts, const char *text, size_t len);
 
 /*
- * Writes the file to fd, as .xz or plain. ERR_FAILED names what is not there, or says that
- * a signal came (interrupt.h). Returns 0 or -1.
+ * Writes the file to fd, as .xz or plain. ERR_FAILED names what is not there, or says
+ * that a signal came (interrupt.h). Returns 0 or -1.
  */
 int symbolfile_write_fd(struct symbolfile_parts *parts, int fd, bool plain,
 			struct symbolfile_report *report, struct err *err);
