@@ -46,7 +46,7 @@ struct boots {
 	struct kernel *kernels;
 	size_t kernel_count;
 	struct boot *at;
-	size_t count, passed, failed;
+	size_t count, passed, failed, not_run;
 };
 
 static void say(const struct boot *boot, const char *text)
@@ -147,9 +147,14 @@ static void fail(struct boots *b, struct boot *boot, const struct err *why)
 	struct err whole = *why, err;
 
 	boot->state = DONE;
-	b->failed++;
 	err_prefix(&whole, "%s %s", boot->module->arch, boot->module->release);
 	err_report(&whole, "kmods");
+	/* No emulator, no guest, a full disk: that says nothing of the module. */
+	if (why->kind != ERR_NO) {
+		b->not_run++;
+		return;
+	}
+	b->failed++;
 	if (set_tested(b, boot, false, &err) < 0)
 		err_report(&err, "kmods");
 }
@@ -332,6 +337,9 @@ static int run_all(struct boots *b, struct err *err)
 	if (b->failed > 0)
 		return err_set(err, ERR_NO, "%zu of %zu modules did not pass", b->failed,
 			       b->count);
+	if (b->not_run > 0)
+		return err_set(err, ERR_FAILED, "%zu of %zu modules could not be tested",
+			       b->not_run, b->count);
 	return 0;
 }
 

@@ -22,11 +22,12 @@ out=$work/modules
 	exit 1
 }
 
+guest=build/release/guest
 # Arguments: further options. Tests the module.
 # shellcheck disable=SC2317 # expect() calls it
 boot_test() {
 	"$kmods" boot-test --catalogue "$out" --lock "$lock" --packages build/dl \
-		--guest build/release/guest --scratch "$work/boot" --store "$work/store" "$@"
+		--guest "$guest" --scratch "$work/boot" --store "$work/store" "$@"
 }
 
 # Arguments: yes or no. Does the catalogue call the module tested?
@@ -60,8 +61,15 @@ expect 1 'a guest that hangs' 'its boot test never finished' \
 stand_in 'printf "fvol-boot-test: passed, 3 ran"'
 expect 1 'half a line is no word' 'without a word' boot_test --tools "$work/tools"
 rm "$work/tools/qemu-system-x86_64"
-expect 1 'no emulator' 'qemu-system-x86_64 is not installed' boot_test --tools "$work/tools"
 check 'none of them made it tested' tested no
+# What could not be run is no answer, and takes no mark away.
+sed -i 's/"tested": false/"tested": true/' "$out/catalogue.json"
+expect 5 'no emulator' 'qemu-system-x86_64 is not installed' boot_test --tools "$work/tools"
+guest=$work/absent
+expect 5 'no guest' '1 of 1 modules could not be tested' boot_test
+guest=build/release/guest
+check 'the mark stays' tested yes
+sed -i 's/"tested": true/"tested": false/' "$out/catalogue.json"
 expect 5 'a kernel that the catalogue does not have' 'the catalogue has no module 9.9' \
 	boot_test 9.9
 expect 2 'a bad timeout' 'not a number of seconds' boot_test --timeout 0
