@@ -37,7 +37,7 @@ struct job {
 	const struct kernel *kernel;
 	struct tree_set set; /* what it shares with others */
 	struct module module;
-	char symbols[SHA256_HEX_SIZE];	/* their key in the store; empty: none wanted */
+	struct symbols_keys symbols;	/* in the store; empty: none wanted */
 	bool need_module, need_symbols; /* the store has them not */
 	enum state state;
 	pid_t pid;
@@ -59,7 +59,7 @@ struct build {
 	int scratchfd, storefd, outfd;
 	struct trees trees;
 	struct lock lock;
-	struct lime lime, fallback;
+	struct lime lime, fallback, types;
 	struct kernel *kernels;
 	struct job *jobs;
 	size_t count, without_symbols;
@@ -169,7 +169,8 @@ static int place(struct build *b, struct job *job, struct err *err)
 	wrote = place_file(b, m, m->inputs, MODULE_FILE, err);
 	if (wrote < 0)
 		return -1;
-	more = m->symbols_sha256[0] ? place_file(b, m, job->symbols, SYMBOLS_FILE, err)
+	more = m->symbols_sha256[0] ? place_file(b, m, symbols_key(&job->symbols, m),
+						 SYMBOLS_FILE, err)
 				    : remove_file(b, m, SYMBOLS_FILE, err);
 	if (more < 0)
 		return -1;
@@ -207,7 +208,7 @@ static bool in_place(const struct build *b, const struct module *m)
 
 static int plan_one(struct build *b, struct job *job, struct err *err)
 {
-	struct module *m = &job->module, kept, symbols;
+	struct module *m = &job->module, kept;
 	int rc;
 
 	if (kernel_describe(&b->recipe, job->kernel, m, err) < 0)
@@ -220,14 +221,13 @@ static int plan_one(struct build *b, struct job *job, struct err *err)
 	job->need_module = rc == 0;
 	if (rc > 0)
 		*m = kept;
-	if (b->options->symbols && symbols_key(&b->recipe, job->kernel, job->symbols)) {
-		rc = store_get(b->storefd, job->symbols, SYMBOLS_FILE, m->arch,
-			       m->release, &symbols, err);
+	if (b->options->symbols)
+		symbols_keys_of(&b->recipe, job->kernel, m, &job->symbols);
+	if (job->symbols.btf[0]) {
+		rc = symbols_find(b->storefd, &job->symbols, m, err);
 		if (rc < 0)
 			return -1;
 		job->need_symbols = rc == 0;
-		if (rc > 0)
-			symbols_take(m, &symbols);
 	}
 	if (job->need_module || job->need_symbols) {
 		job->state = PENDING;
@@ -279,7 +279,7 @@ static void child(const struct build *b, const struct job *job, int fd)
 		result.rc = kernel_build(&b->recipe, job->kernel, &result.module,
 					 &result.err);
 	if (result.rc == 0 && job->need_symbols)
-		result.symbols_rc = symbols_build(&b->recipe, job->kernel, job->symbols,
+		result.symbols_rc = symbols_build(&b->recipe, job->kernel, &job->symbols,
 						  &result.module, &result.symbols_err);
 	/* Fits into an empty pipe, so the parent may wait first and read then. */
 	_Static_assert(sizeof(result) < 16384, "a result must fit into a pipe");
@@ -536,9 +536,10 @@ static int open_all(struct build *b, struct err *err)
 
 	if (lock_read(o->lock, &b->lock, err) < 0 ||
 	    lock_kernels(&b->lock, &b->kernels, &b->count, err) < 0 ||
-	    lime_read(o->lime, o->lime_version, &b->lime, err) < 0 ||
-	    (o->fallback &&
-	     lime_read(o->fallback, o->fallback_version, &b->fallback, err) < 0) ||
+	    lime_read(o->lime, "lime", o->lime_version, &b->lime, err) < 0 ||
+	    (o->fallback && lime_read(o->fallback, "lime", o->fallback_version,
+				      &b->fallback, err) < 0) ||
+	    (o->types && lime_read(o->types, TYPES_MODULE, "", &b->types, err) < 0) ||
 	    open_scratch(b, err) < 0)
 		return -1;
 	snprintf(store, sizeof(store), "%s/store", b->scratch);
@@ -556,6 +557,7 @@ static int open_all(struct build *b, struct err *err)
 	b->recipe = (struct recipe){
 		.limes = { &b->lime, &b->fallback },
 		.lime_count = o->fallback ? 2 : 1,
+		.types = o->types ? &b->types : NULL,
 		.packages = o->packages,
 		.tools = o->tools,
 		.scratch = b->scratch,
@@ -563,6 +565,8 @@ static int open_all(struct build *b, struct err *err)
 		.storefd = b->storefd,
 		.trees = &b->trees,
 	};
+	if (o->types)
+		kernel_ask_pahole(&b->recipe);
 	return hash_self(b->recipe.program, err);
 }
 
@@ -585,6 +589,7 @@ int build_modules(const struct build_options *options, struct err *err)
 	free(b->kernels);
 	lime_free(&b->lime);
 	lime_free(&b->fallback);
+	lime_free(&b->types);
 	lock_free(&b->lock);
 	io_close(&b->outfd);
 	io_close(&b->storefd);

@@ -22,6 +22,8 @@ struct build_options {
 	const char *out;
 	const char *tools;
 	bool symbols; /* make symbol files, too; the packages then have the images */
+	/* The source of the module that gives the types of kernels without BTF; NULL. */
+	const char *types;
 	unsigned jobs;
 	uint64_t catalogue_version; /* of the catalogue that is written */
 };

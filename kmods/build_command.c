@@ -16,7 +16,8 @@ const char build_usage[] =
 	"usage: kmods build --lock FILE --packages DIR --lime DIR --lime-version V\n"
 	"                   --scratch DIR --out DIR [--jobs N] [--tools PATH]\n"
 	"                   [--fallback-lime DIR --fallback-lime-version V]\n"
-	"                   [--store DIR] [--symbols] [--catalogue-version N]\n"
+	"                   [--store DIR] [--symbols [--types DIR]]\n"
+	"                   [--catalogue-version N]\n"
 	"       kmods boot-test --catalogue DIR --lock FILE --packages DIR --guest DIR\n"
 	"                   --scratch DIR [--store DIR] [--jobs N] [--timeout SECONDS]\n"
 	"                   [--tools PATH] [RELEASE | ARCH/RELEASE]...\n"
@@ -32,6 +33,8 @@ const char build_usage[] =
 	"  --store DIR       results by what they were made from; what is there is not\n"
 	"                    built again (default SCRATCH/store)\n"
 	"  --symbols         make symbols.json.xz from each kernel's image package, too\n"
+	"  --types DIR       kmods/types, the source of a module: where a kernel has no BTF\n"
+	"                    the types are taken from it, through the program pahole\n"
 	"  --out DIR         receives ARCH/RELEASE/lime.ko and catalogue.json\n"
 	"  --jobs N          processes at a time (default: one)\n"
 	"  --tools PATH      where make, compilers and binutils are looked for\n"
@@ -71,6 +74,7 @@ static int command_build(int argc, char **argv, struct err *err)
 		{ "catalogue-version", &version, NULL },
 		{ "store", &o.store, NULL },
 		{ "symbols", NULL, &o.symbols },
+		{ "types", &o.types, NULL },
 		{ "fallback-lime", &o.fallback, NULL },
 		{ "fallback-lime-version", &o.fallback_version, NULL },
 		{ NULL, NULL, NULL },
@@ -87,6 +91,8 @@ static int command_build(int argc, char **argv, struct err *err)
 	}
 	if (!o.fallback != !o.fallback_version)
 		return bad_usage("--fallback-lime and its version go together", "");
+	if (o.types && !o.symbols)
+		return bad_usage("--types is for --symbols", "");
 	o.jobs = jobs ? read_number(jobs, JOBS_MAX) : 1;
 	if (o.jobs == 0)
 		return bad_usage("not a number from 1 to 256: ", jobs);

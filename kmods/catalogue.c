@@ -102,6 +102,7 @@ static bool take_module(struct module *m, const struct json_value *in)
 			       json_get(in, texts[i].key)))
 			return false;
 	}
+	m->symbols_from_module = json_true(json_get(in, "symbols_from_module"));
 	m->locked = json_true(json_get(in, "locked"));
 	m->tested = json_true(json_get(in, "tested"));
 	m->package_count = json_len(packages);
@@ -247,6 +248,7 @@ static void add_module(struct json *doc, struct json_node *list, const struct mo
 	json_add_str(doc, o, "module_build_id", m->build_id);
 	json_add_str(doc, o, "symbols_sha256", m->symbols_sha256);
 	json_add_u64(doc, o, "symbols_size", m->symbols_bytes);
+	json_add_bool(doc, o, "symbols_from_module", m->symbols_from_module);
 	json_add_str(doc, o, "lime_version", m->lime_version);
 	json_add_str(doc, o, "lime_sha256", m->lime_sha256);
 	json_add_str(doc, o, "compiler", m->compiler);

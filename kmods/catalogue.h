@@ -54,6 +54,7 @@ struct module {
 	char symbols_sha256[SHA256_HEX_SIZE]; /* of symbols.json.xz; empty: there is none
 					       */
 	uint64_t symbols_bytes;
+	bool symbols_from_module; /* the types are not the kernel's own BTF */
 	char lime_version[32];
 	char lime_sha256[SHA256_HEX_SIZE];
 	char compiler[128];

@@ -30,6 +30,15 @@
 #define COMPILER "gcc-12"
 #define ARGS_MAX 24
 #define LOG_BYTES_MAX (64u << 20)
+#define BTF_BYTES_MAX (64u << 20)
+#define NO_DEBUG "-g0"
+/*
+ * DWARF 4 is what every pahole reads. Types that no variable has count too; the rest
+ * undoes what a configuration may ask for (DEBUG_INFO_REDUCED, _SPLIT, _COMPRESSED).
+ */
+#define DEBUG                                                                            \
+	"-g -gdwarf-4 -fno-eliminate-unused-debug-types "                                \
+	"-femit-struct-debug-detailed=any -gno-split-dwarf -gz=none"
 
 struct args {
 	char text[6 * PATH_MAX];
@@ -43,7 +52,7 @@ struct place {
 	char root[PATH_MAX];	/* its own headers, and links to what it shares */
 	char shared[PATH_MAX];	/* where these lead */
 	char headers[PATH_MAX]; /* make -C */
-	char source[PATH_MAX];	/* LiME's */
+	char source[PATH_MAX];	/* the module's */
 };
 
 __attribute__((format(printf, 2, 3))) static void add_arg(struct args *a, const char *fmt,
@@ -72,7 +81,7 @@ static int too_long(struct err *err)
 }
 
 static int make_args(struct args *a, const struct kernel *k, const struct place *at,
-		     struct err *err)
+		     const char *debug, struct err *err)
 {
 	const char *arch = k->arch->name;
 
@@ -91,11 +100,11 @@ static int make_args(struct args *a, const struct kernel *k, const struct place 
 	add_arg(a, "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=");
 	/* Shown in /sys/module: the source that a loaded module was made of. */
 	add_arg(a, "CONFIG_MODULE_SRCVERSION_ALL=y");
-	/* No debug information and no path: the build id is a hash over both. */
+	/* LiME: no debug information, and no path. The build id is a hash over both. */
 	add_arg(a,
-		"KCFLAGS=-g0 -Wno-attributes -ffile-prefix-map=%s=/kernel "
+		"KCFLAGS=%s -Wno-attributes -ffile-prefix-map=%s=/kernel "
 		"-ffile-prefix-map=%s=/kernel -ffile-prefix-map=%s=/lime",
-		at->root, at->shared, at->source);
+		debug, at->root, at->shared, at->source);
 	add_arg(a, "V=1");
 	return a->count > ARGS_MAX ? too_long(err) : 0;
 }
@@ -126,7 +135,7 @@ static int digest_inputs(const struct recipe *r, const struct kernel *k, struct 
 	struct args args;
 	char head[64];
 
-	if (make_args(&args, k, &nowhere, err) < 0)
+	if (make_args(&args, k, &nowhere, NO_DEBUG, err) < 0)
 		return -1;
 	snprintf(head, sizeof(head), "kmods %s recipe %d", FVOL_VERSION, RECIPE);
 	sha256_init(&ctx);
@@ -182,22 +191,29 @@ int kernel_describe(struct recipe *recipe, const struct kernel *kernel, struct m
 	return digest_inputs(recipe, kernel, m, binutils, err);
 }
 
-static int compile(const struct recipe *r, const struct kernel *k, const struct place *at,
-		   int logfd, struct err *err)
+static int run_make(const struct recipe *r, const struct kernel *k,
+		    const struct place *at, const char *debug, int logfd, struct err *err)
 {
-	char ko[PATH_MAX + 16], tool[64], option[] = "--strip-unneeded";
-	char *strip[] = { tool, option, ko, NULL };
 	struct args args;
 
-	snprintf(tool, sizeof(tool), "%s-linux-gnu-strip", k->arch->name);
-	snprintf(ko, sizeof(ko), "%s/" MODULE_FILE, at->source);
-	if (make_args(&args, k, at, err) < 0)
+	if (make_args(&args, k, at, debug, err) < 0)
 		return -1;
 	add_arg(&args, "-j%u", r->make_jobs);
 	add_arg(&args, "modules");
 	if (args.count > ARGS_MAX)
 		return too_long(err);
-	if (spawn_run(r->tools, args.argv, logfd, err) < 0)
+	return spawn_run(r->tools, args.argv, logfd, err);
+}
+
+static int compile(const struct recipe *r, const struct kernel *k, const struct place *at,
+		   int logfd, struct err *err)
+{
+	char ko[PATH_MAX + 16], tool[64], option[] = "--strip-unneeded";
+	char *strip[] = { tool, option, ko, NULL };
+
+	snprintf(tool, sizeof(tool), "%s-linux-gnu-strip", k->arch->name);
+	snprintf(ko, sizeof(ko), "%s/" MODULE_FILE, at->source);
+	if (run_make(r, k, at, NO_DEBUG, logfd, err) < 0)
 		return -1;
 	return spawn_run(r->tools, strip, logfd, err);
 }
@@ -327,50 +343,77 @@ static int build_limes(const struct recipe *r, const struct kernel *k,
 	return err_prefix(err, "see %s/%s", r->scratch, log);
 }
 
-/* In the kernel's own directory dirfd, whose absolute name is dir. */
-static int build_in(const struct recipe *r, const struct kernel *k, int dirfd,
-		    const char *dir, const char *log, int logfd, struct module *m,
-		    struct err *err)
+/* Unpacks into the kernel's own directory dirfd, whose absolute name is dir. */
+static int open_packages(const struct recipe *r, const struct kernel *k, int dirfd,
+			 const char *dir, struct place *at, struct err *err)
 {
-	int rootfd = -1, setfd = -1, headersfd = -1, rc = -1;
+	int rootfd = -1, setfd = -1, headersfd = -1;
 	char headers[TREE_PATH_SIZE];
 	struct tree_set set;
-	struct place at;
 
 	tree_set_of(k, &set);
-	if ((size_t)snprintf(at.shared, PATH_MAX, "%s/%s", r->trees->path, set.name) >=
+	if ((size_t)snprintf(at->shared, PATH_MAX, "%s/%s", r->trees->path, set.name) >=
 		    PATH_MAX ||
-	    (size_t)snprintf(at.root, PATH_MAX, "%s/root", dir) >= PATH_MAX ||
-	    (size_t)snprintf(at.source, PATH_MAX, "%s/lime", dir) >= PATH_MAX)
+	    (size_t)snprintf(at->root, PATH_MAX, "%s/root", dir) >= PATH_MAX)
 		return too_long(err);
 	setfd = trees_get(r->trees, r->packages, &set, headers_finish_set, err);
 	rootfd = setfd < 0 ? -1 : new_dir(dirfd, "root", err);
-	if (rootfd < 0 || trees_unpack(r->packages, k->packages[0], rootfd, err) < 0)
-		goto out;
-	headersfd = headers_prepare(k, rootfd, setfd, at.shared, headers, err);
-	if (headersfd < 0)
-		goto out;
-	if ((size_t)snprintf(at.headers, PATH_MAX, "%s/%s", at.root, headers) >=
-	    PATH_MAX) {
+	if (rootfd >= 0 && trees_unpack(r->packages, k->packages[0], rootfd, err) == 0)
+		headersfd = headers_prepare(k, rootfd, setfd, at->shared, headers, err);
+	if (headersfd >= 0 && (size_t)snprintf(at->headers, PATH_MAX, "%s/%s", at->root,
+					       headers) >= PATH_MAX) {
 		too_long(err);
-		goto out;
+		io_close(&headersfd);
 	}
-	rc = build_limes(r, k, &at, dirfd, headersfd, logfd, log, m, err);
-out:
-	io_close(&headersfd);
 	io_close(&rootfd);
 	io_close(&setfd);
-	return rc;
+	return headersfd;
+}
+
+/* A build tree of this machine: nothing is unpacked, and nothing in it is changed. */
+static int open_tree(const struct kernel *k, struct place *at, struct err *err)
+{
+	const struct lock_package *tree = k->packages[0];
+	char hex[SHA256_HEX_SIZE];
+	uint64_t size;
+	int fd;
+
+	if (tree_digest(tree->origin, hex, &size, err) < 0)
+		return -1;
+	if (strcmp(hex, tree->package.sha256) != 0)
+		return err_set(err, ERR_NO, "%s has changed since it was listed",
+			       tree->origin);
+	if (!realpath(tree->origin, at->headers))
+		return err_sys(err, errno, "resolving %s", tree->origin);
+	memcpy(at->root, at->headers, PATH_MAX);
+	memcpy(at->shared, at->headers, PATH_MAX);
+	fd = open(at->headers, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "opening %s", tree->origin);
+	if (headers_check(fd, k->arch, err) < 0)
+		io_close(&fd);
+	return fd;
+}
+
+/* Where a module's source goes that is called name. Returns the headers' descriptor. */
+static int open_place(const struct recipe *r, const struct kernel *k, int dirfd,
+		      const char *dir, const char *name, struct place *at,
+		      struct err *err)
+{
+	if ((size_t)snprintf(at->source, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
+		return too_long(err);
+	return k->kind == KERNEL_TREE ? open_tree(k, at, err)
+				      : open_packages(r, k, dirfd, dir, at, err);
 }
 
 /* Opens the log anew; its name below the scratch directory is copied to log. */
-static int open_log(const struct recipe *r, const struct kernel *k,
+static int open_log(const struct recipe *r, const struct kernel *k, const char *suffix,
 		    char log[TREE_PATH_SIZE], struct err *err)
 {
 	char name[NAME_MAX + 1];
 	int dir, fd;
 
-	snprintf(log, TREE_PATH_SIZE, "%s/%s.log", k->arch->name, k->release);
+	snprintf(log, TREE_PATH_SIZE, "%s/%s%s", k->arch->name, k->release, suffix);
 	dir = tree_parent(r->scratchfd, log, true, name, err);
 	if (dir < 0)
 		return -1;
@@ -383,58 +426,107 @@ static int open_log(const struct recipe *r, const struct kernel *k,
 	return fd;
 }
 
-/* A build tree of this machine: nothing is unpacked, and nothing in it is changed. */
-static int build_tree(const struct recipe *r, const struct kernel *k, int dirfd,
-		      const char *dir, const char *log, int logfd, struct module *m,
-		      struct err *err)
-{
-	const struct lock_package *tree = k->packages[0];
-	char hex[SHA256_HEX_SIZE];
+/* Where one module of a kernel is built, and its log. */
+struct site {
+	char rel[NAME_MAX + 1], dir[PATH_MAX], log[TREE_PATH_SIZE];
 	struct place at;
-	uint64_t size;
-	int fd, rc = -1;
+	int dirfd, logfd, headersfd;
+};
 
-	if (tree_digest(tree->origin, hex, &size, err) < 0)
-		return -1;
-	if (strcmp(hex, tree->package.sha256) != 0)
-		return err_set(err, ERR_NO, "%s has changed since it was listed",
-			       tree->origin);
-	if ((size_t)snprintf(at.source, PATH_MAX, "%s/lime", dir) >= PATH_MAX)
+/* Its directory and log end with suffix. site_close() is due in both cases. */
+static int site_open(const struct recipe *r, const struct kernel *k, const char *name,
+		     const char *suffix, struct site *site, struct err *err)
+{
+	char log_suffix[32];
+
+	site->dirfd = site->logfd = site->headersfd = -1;
+	snprintf(site->rel, sizeof(site->rel), "%s-%s%s", k->arch->name, k->release,
+		 suffix);
+	snprintf(log_suffix, sizeof(log_suffix), "%s.log", suffix);
+	if ((size_t)snprintf(site->dir, sizeof(site->dir), "%s/%s", r->trees->path,
+			     site->rel) >= sizeof(site->dir))
 		return too_long(err);
-	if (!realpath(tree->origin, at.headers))
-		return err_sys(err, errno, "resolving %s", tree->origin);
-	memcpy(at.root, at.headers, PATH_MAX);
-	memcpy(at.shared, at.headers, PATH_MAX);
-	fd = open(at.headers, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno, "opening %s", tree->origin);
-	if (headers_check(fd, k->arch, err) == 0)
-		rc = build_limes(r, k, &at, dirfd, fd, logfd, log, m, err);
-	close(fd);
-	return rc;
+	site->logfd = open_log(r, k, log_suffix, site->log, err);
+	site->dirfd = site->logfd < 0 ? -1 : new_dir(r->trees->fd, site->rel, err);
+	if (site->dirfd < 0)
+		return -1;
+	site->headersfd = open_place(r, k, site->dirfd, site->dir, name, &site->at, err);
+	return site->headersfd < 0 ? -1 : 0;
+}
+
+static void site_close(const struct recipe *r, struct site *site)
+{
+	struct err ignored;
+
+	io_close(&site->headersfd);
+	io_close(&site->dirfd);
+	io_close(&site->logfd);
+	tree_remove(r->trees->fd, site->rel, &ignored);
 }
 
 int kernel_build(const struct recipe *recipe, const struct kernel *kernel,
 		 struct module *module, struct err *err)
 {
-	char rel[NAME_MAX + 1], dir[PATH_MAX], log[TREE_PATH_SIZE];
-	int dirfd, logfd, rc = -1;
+	struct site site;
+	int rc = site_open(recipe, kernel, "lime", "", &site, err);
+
+	if (rc == 0)
+		rc = build_limes(recipe, kernel, &site.at, site.dirfd, site.headersfd,
+				 site.logfd, site.log, module, err);
+	site_close(recipe, &site);
+	return rc;
+}
+
+void kernel_ask_pahole(struct recipe *recipe)
+{
+	char name[] = "pahole", option[] = "--version";
+	char *argv[] = { name, option, NULL };
 	struct err ignored;
 
-	snprintf(rel, sizeof(rel), "%s-%s", kernel->arch->name, kernel->release);
-	if ((size_t)snprintf(dir, sizeof(dir), "%s/%s", recipe->trees->path, rel) >=
-	    sizeof(dir))
-		return too_long(err);
-	logfd = open_log(recipe, kernel, log, err);
-	if (logfd < 0)
-		return -1;
-	dirfd = new_dir(recipe->trees->fd, rel, err);
-	if (dirfd >= 0 && kernel->kind == KERNEL_TREE)
-		rc = build_tree(recipe, kernel, dirfd, dir, log, logfd, module, err);
-	else if (dirfd >= 0)
-		rc = build_in(recipe, kernel, dirfd, dir, log, logfd, module, err);
-	io_close(&dirfd);
-	io_close(&logfd);
-	tree_remove(recipe->trees->fd, rel, &ignored);
-	return rc;
+	if (spawn_line(recipe->tools, argv, recipe->pahole, sizeof(recipe->pahole),
+		       &ignored) < 0)
+		recipe->pahole[0] = '\0';
+}
+
+static int run_pahole(const struct recipe *r, const struct place *at, int logfd,
+		      struct err *err)
+{
+	char ko[PATH_MAX + 32], option[PATH_MAX + 32], name[] = "pahole";
+	char *argv[] = { name, option, ko, NULL };
+
+	snprintf(option, sizeof(option), "--btf_encode_detached=%s/btf", at->source);
+	snprintf(ko, sizeof(ko), "%s/" TYPES_MODULE ".ko", at->source);
+	return spawn_run(r->tools, argv, logfd, err);
+}
+
+int kernel_types(const struct recipe *recipe, const struct kernel *kernel, char **btf,
+		 size_t *len_bytes, struct err *err)
+{
+	struct site site;
+	int sourcefd = -1, rc;
+
+	/* Before the minutes that a slow machine may compile for nothing. */
+	if (!recipe->pahole[0])
+		return err_set(err, ERR_FAILED,
+			       "pahole is not installed on this machine");
+	rc = site_open(recipe, kernel, "types", ".types", &site, err);
+	if (rc == 0) {
+		sourcefd = new_dir(site.dirfd, "types", err);
+		rc = sourcefd < 0 ? -1 : lime_write(recipe->types, sourcefd, err);
+	}
+	if (rc == 0) {
+		rc = run_make(recipe, kernel, &site.at, DEBUG, site.logfd, err);
+		if (rc == 0)
+			rc = run_pahole(recipe, &site.at, site.logfd, err);
+		if (rc == 0)
+			rc = file_read(sourcefd, "btf", BTF_BYTES_MAX, btf, len_bytes,
+				       err);
+		if (rc < 0 && disk_full(recipe->scratchfd))
+			err_prefix(err, "the disk of %s is full", recipe->scratch);
+		if (rc < 0)
+			err_prefix(err, "see %s/%s", recipe->scratch, site.log);
+	}
+	io_close(&sourcefd);
+	site_close(recipe, &site);
+	return rc < 0 ? -1 : 0;
 }

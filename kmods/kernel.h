@@ -19,13 +19,15 @@
 struct recipe {
 	const struct lime *limes[LIMES_MAX]; /* the best one first */
 	size_t lime_count;
-	const char *packages; /* directory of the packages */
-	const char *tools;    /* search path of make, compilers and binutils */
-	const char *scratch;  /* absolute, of characters that make leaves alone */
-	int scratchfd;	      /* the same; logs are written there */
-	int storefd;	      /* results go there */
+	const struct lime *types; /* see kernel_types(); NULL: there is none */
+	const char *packages;	  /* directory of the packages */
+	const char *tools;	  /* search path of make, compilers and binutils */
+	const char *scratch;	  /* absolute, of characters that make leaves alone */
+	int scratchfd;		  /* the same; logs are written there */
+	int storefd;		  /* results go there */
 	const struct trees *trees;
 	char program[SHA256_HEX_SIZE]; /* the SHA-256 of this program */
+	char pahole[128]; /* what it says of its version; empty: there is none */
 	unsigned make_jobs;
 	/* What kernel_describe() was told by the tools of an architecture; empty: ask. */
 	struct {
@@ -48,5 +50,23 @@ int kernel_describe(struct recipe *recipe, const struct kernel *kernel,
  */
 int kernel_build(const struct recipe *recipe, const struct kernel *kernel,
 		 struct module *module, struct err *err);
+
+/*
+ * Fills in recipe->pahole. Only kernels without BTF need it: kernel_types() says when it
+ * is missing.
+ */
+void kernel_ask_pahole(struct recipe *recipe);
+
+/* The module of recipe->types. */
+#define TYPES_MODULE "fvol_types"
+
+/*
+ * Builds that module below the same headers with debugging information, and has the
+ * program pahole make BTF of it: the kernel's types, as far as the module names them. The
+ * log is SCRATCH/ARCH/RELEASE.types.log; nothing else stays behind. Returns 0 with memory
+ * that the caller frees, or -1.
+ */
+int kernel_types(const struct recipe *recipe, const struct kernel *kernel, char **btf,
+		 size_t *len_bytes, struct err *err);
 
 #endif

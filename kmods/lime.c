@@ -79,11 +79,12 @@ static void digest_content(struct lime *lime)
 }
 
 /* Every .c is an object of the one module; upstream's makefile would pick a kernel. */
-static int write_kbuild(struct lime *lime, struct err *err)
+static int write_kbuild(struct lime *lime, const char *module, struct err *err)
 {
 	size_t size = sizeof(lime->kbuild), len;
 
-	len = (size_t)snprintf(lime->kbuild, size, "obj-m := lime.o\nlime-y :=");
+	len = (size_t)snprintf(lime->kbuild, size, "obj-m := %s.o\n%s-y :=", module,
+			       module);
 	for (size_t i = 0; i < lime->count; i++) {
 		const char *name = lime->files[i].name;
 		int stem = (int)strlen(name) - 2;
@@ -99,7 +100,8 @@ static int write_kbuild(struct lime *lime, struct err *err)
 	return 0;
 }
 
-int lime_read(const char *dir, const char *version, struct lime *lime, struct err *err)
+int lime_read(const char *dir, const char *name, const char *version, struct lime *lime,
+	      struct err *err)
 {
 	DIR *d;
 	int rc;
@@ -116,9 +118,9 @@ int lime_read(const char *dir, const char *version, struct lime *lime, struct er
 	if (rc == 0 && lime->count == 0)
 		rc = err_set(err, ERR_FAILED, "no source");
 	if (rc == 0)
-		rc = write_kbuild(lime, err);
+		rc = write_kbuild(lime, name, err);
 	if (rc < 0)
-		return err_prefix(err, "LiME in %s", dir);
+		return err_prefix(err, "the source of %s.ko in %s", name, dir);
 	digest_content(lime);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * The source of the LiME module, held in memory: what was hashed is what is compiled.
+ * The source of a module, LiME's or our own (kmods/types), held in memory: what was
+ * hashed is what is compiled.
  */
 #ifndef FVOL_KMODS_LIME_H
 #define FVOL_KMODS_LIME_H
@@ -29,8 +30,12 @@ struct lime {
 	char sha256[SHA256_HEX_SIZE];
 };
 
-/* Reads *.c and *.h of a directory. lime_free() afterwards, also on failure. */
-int lime_read(const char *dir, const char *version, struct lime *lime, struct err *err);
+/*
+ * Reads *.c and *.h of a directory, which become one module NAME.ko. lime_free()
+ * afterwards, also on failure.
+ */
+int lime_read(const char *dir, const char *name, const char *version, struct lime *lime,
+	      struct err *err);
 void lime_free(struct lime *lime);
 
 /* Writes the source and the makefile into a new, empty directory. */

@@ -56,9 +56,10 @@ build/lime/used: kmods/lime.list kmods/lime.sh deps/fetch.sh $(KMODS)
 # Kept on failure: it lists the modules that were built, and its date of 1970 says that
 # some are missing. touch: the program leaves a catalogue alone that is true already.
 .PRECIOUS: out/kmods/catalogue.json
-out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS) kmods/catalogue.version
+out/kmods/catalogue.json: $(USED_LOCK) build/lime/used $(KMODS) kmods/catalogue.version \
+		$(wildcard kmods/types/*.[ch])
 	@echo "  MODULES"
-	@set -- --lock $(USED_LOCK) --packages build/dl --symbols \
+	@set -- --lock $(USED_LOCK) --packages build/dl --symbols --types kmods/types \
 		--lime build/lime/src --lime-version "$$(cut -d ' ' -f 1 build/lime/used)" \
 		--scratch build/kernels/scratch --store build/kernels/store \
 		--out out/kmods --jobs $(shell nproc) \

@@ -2,10 +2,11 @@
 /*
  * Structures that plugins need and that the kernel keeps in headers of its own, which no
  * package has: fs/mount.h, kernel/module/sysfs.c, kernel/printk/printk.c. Described here
- * as far as plugins read them, and only for kernels where the version tells how they look.
- * They are left out where it does not: stable releases of one series differ (struct mount
- * in 6.8 to 6.12, netlink_sock, prb_desc_ring), or nobody has compared them. A plugin then
- * says that a type is missing, which is better than what it would make of a wrong one.
+ * as far as plugins read them, and only for kernels where the version tells how they
+ * look. They are left out where it does not: stable releases of one series differ (struct
+ * mount in 6.8 to 6.12, netlink_sock, prb_desc_ring), or nobody has compared them. A
+ * plugin then says that a type is missing, which is better than what it would make of a
+ * wrong one.
  */
 #ifndef FVOL_PRIVATE_H
 #define FVOL_PRIVATE_H
@@ -15,6 +16,7 @@
 #include <linux/llist.h>
 #include <linux/mount.h>
 #include <linux/ns_common.h>
+#include <linux/rbtree_latch.h>
 #include <linux/sysfs.h>
 #include <linux/types.h>
 #include <linux/version.h>
@@ -87,6 +89,16 @@ struct module_sect_attrs {
 struct module_sect_attrs *fvol_module_sect_attrs;
 #endif
 
+/* Tells lsmod where the modules are. */
+#if FVOL_SINCE(4, 14) && FVOL_BEFORE(7, 3)
+struct mod_tree_root {
+	struct latch_tree_root root;
+	unsigned long addr_min, addr_max;
+};
+
+struct mod_tree_root *fvol_mod_tree_root;
+#endif
+
 #endif /* not shuffled */
 
 /* A record of the kernel's log, before it had a ring of descriptors. */
@@ -104,7 +116,7 @@ struct printk_log {
 #ifdef CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS
 __packed __aligned(4)
 #endif
-;
+	;
 
 struct printk_log *fvol_printk_log;
 #endif

@@ -1,93 +1,95 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Names the types that a symbol file for Volatility must have and those that its plugins
- * ask for, so that the compiler writes them into the module's debugging information: where
- * a kernel has no BTF its symbol file takes its types from here (kmods build --symbols).
- * It is compiled and read, never loaded.
+ * ask for, so that the compiler writes them into the module's debugging information:
+ * where a kernel has no BTF its symbol file takes its types from here (kmods build
+ * --symbols). It is compiled and read, never loaded.
  *
  * NEED fails to compile where a kernel has no such type: without it Volatility does not
  * load the file. What plugins ask for beyond that is taken as the headers have it. For
  * headers from 4.14 on.
  */
+/* Before others: of structures without a name that look alike pahole keeps the first, and
+ * kernel_cap_t would be called pfn_t. */
+#include <linux/capability.h>
+
 #include <linux/version.h>
 
-/* Below 5.10 the module loader knows the macro, but not every header is complete alone. */
-#include <linux/module.h>
+#include <asm/processor.h>
+#include <asm/ptrace.h>
+#include <linux/blkdev.h>
+#include <linux/bpf.h>
+#include <linux/cgroup.h>
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/elf.h>
+#include <linux/fb.h>
+#include <linux/fdtable.h>
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/ftrace.h>
+#include <linux/idr.h>
+#include <linux/inetdevice.h>
+#include <linux/ioport.h>
+#include <linux/ipc_namespace.h>
+#include <linux/ipv6.h>
 #include <linux/kernel.h>
-#include <linux/sched.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task.h>
+#include <linux/kernfs.h>
+#include <linux/keyboard.h>
+#include <linux/kobject.h>
+#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/mm_types.h>
 #include <linux/mmzone.h>
-#include <linux/rmap.h>
-#include <linux/vmalloc.h>
-#include <linux/fs.h>
-#include <linux/fs_struct.h>
-#include <linux/fdtable.h>
-#include <linux/dcache.h>
-#include <linux/path.h>
+#include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/blkdev.h>
-#include <linux/shmem_fs.h>
-#include <linux/kernfs.h>
-#include <linux/kobject.h>
-#include <linux/idr.h>
+#include <linux/net.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/notifier.h>
+#include <linux/ns_common.h>
+#include <linux/nsproxy.h>
+#include <linux/path.h>
+#include <linux/perf_event.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/radix-tree.h>
 #include <linux/rbtree.h>
 #include <linux/rbtree_latch.h>
-#include <linux/cred.h>
-#include <linux/capability.h>
-#include <linux/user_namespace.h>
-#include <linux/pid_namespace.h>
-#include <linux/pid.h>
-#include <linux/nsproxy.h>
-#include <linux/ns_common.h>
-#include <linux/utsname.h>
-#include <linux/ipc_namespace.h>
-#include <linux/cgroup.h>
-#include <linux/notifier.h>
-#include <linux/keyboard.h>
-#include <linux/ioport.h>
-#include <linux/elf.h>
-#include <linux/ftrace.h>
-#include <linux/kprobes.h>
-#include <linux/tracepoint.h>
-#include <linux/perf_event.h>
-#include <linux/bpf.h>
-#include <linux/filter.h>
+#include <linux/rmap.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
+#include <linux/skbuff.h>
+#include <linux/tcp.h>
 #include <linux/timekeeper_internal.h>
+#include <linux/tracepoint.h>
 #include <linux/tty.h>
 #include <linux/tty_driver.h>
 #include <linux/tty_ldisc.h>
-#include <linux/fb.h>
-#include <linux/seq_file.h>
-#include <linux/net.h>
-#include <linux/netdevice.h>
-#include <linux/inetdevice.h>
-#include <linux/skbuff.h>
-#include <linux/netfilter.h>
-#include <linux/tcp.h>
 #include <linux/udp.h>
-#include <linux/ipv6.h>
-#include <net/sock.h>
-#include <net/inet_sock.h>
-#include <net/inet_connection_sock.h>
-#include <net/inet_hashtables.h>
-#include <net/raw.h>
-#include <net/tcp.h>
-#include <net/udp.h>
+#include <linux/user_namespace.h>
+#include <linux/utsname.h>
+#include <linux/vmalloc.h>
 #include <net/af_unix.h>
-#include <net/if_inet6.h>
-#include <net/net_namespace.h>
-#include <net/netns/netfilter.h>
 #include <net/af_vsock.h>
 #include <net/bluetooth/bluetooth.h>
 #include <net/bluetooth/hci_core.h>
 #include <net/bluetooth/l2cap.h>
 #include <net/bluetooth/rfcomm.h>
-#include <asm/ptrace.h>
-#include <asm/processor.h>
+#include <net/if_inet6.h>
+#include <net/inet_connection_sock.h>
+#include <net/inet_hashtables.h>
+#include <net/inet_sock.h>
+#include <net/net_namespace.h>
+#include <net/netns/netfilter.h>
+#include <net/raw.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+#include <net/udp.h>
 #ifdef CONFIG_X86
 #include <asm/desc_defs.h>
 #endif
