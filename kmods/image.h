@@ -15,4 +15,11 @@
 int image_read(const struct kernel *kernel, const char *packages, unsigned char **data,
 	       size_t *len_bytes, struct err *err);
 
+/*
+ * The same for the System.map beside it; *text is NULL when the package has none. It may
+ * be a packager's note that it is elsewhere (Debian).
+ */
+int image_read_map(const struct kernel *kernel, const char *packages, char **text,
+		   size_t *len_bytes, struct err *err);
+
 #endif

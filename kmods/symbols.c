@@ -101,16 +101,21 @@ static int write_file(const struct recipe *r, const struct kernel *kernel,
 {
 	struct symbolfile_parts parts = { 0 };
 	struct symbolfile_report report;
-	char *btf = NULL;
+	char *btf = NULL, *map = NULL;
+	size_t map_len = 0;
 	int rc = -1;
 
-	if (symbolfile_from_kernel(&parts, vmlinux, NULL, 0, err) < 0)
+	module->symbols_from_module = !vmlinux->btf && r->types;
+	/* Kernels without BTF may be of before 4.20, whose own table is not read. */
+	if (module->symbols_from_module &&
+	    image_read_map(kernel, r->packages, &map, &map_len, err) < 0)
+		goto out;
+	if (symbolfile_from_kernel(&parts, vmlinux, map, map_len, err) < 0)
 		goto out;
 	if (parts.machine != kernel->arch->machine) {
 		err_set(err, ERR_FAILED, "it is not a kernel for %s", kernel->arch->name);
 		goto out;
 	}
-	module->symbols_from_module = !parts.btf && r->types;
 	if (module->symbols_from_module && take_types(r, kernel, &parts, &btf, err) < 0)
 		goto out;
 	if (symbolfile_write(&parts, dirfd, SYMBOLS_FILE, false, &report, err) < 0)
@@ -125,6 +130,7 @@ static int write_file(const struct recipe *r, const struct kernel *kernel,
 out:
 	symbolfile_free(&parts);
 	free(btf);
+	free(map);
 	return rc;
 }
 

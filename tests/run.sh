@@ -81,6 +81,7 @@ scripts() { run scripts 600 sh tests/scripts/run.sh; }
 kmods() {
 	run kmods 900 sh tests/kmods/run.sh
 	run 'kmods build' 900 sh tests/kmods/build.sh
+	run 'kmods types' 900 sh tests/kmods/types.sh
 	run 'kmods boot' 900 sh tests/kmods/boot.sh
 	run 'kmods sources' 600 sh tests/kmods/repos.sh
 	run 'kmods catalogue' 600 sh tests/kmods/catalogue.sh

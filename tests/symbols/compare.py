@@ -7,7 +7,7 @@ Each structure and union that both have by name must have the same size and the 
 members: offset, size and, of bitfields, place. A structure without a name counts as
 members of the one that it stands in. Those of --part may end earlier than the other
 file's. Of a name that the other file has more than once (NAME___ID) one must agree. Those
-that differ are listed and fail. Shares no line with the programs. Exit: 0; 1 they differ.
+that differ are listed and fail, and so are symbols. Shares no line with the programs. Exit: 0; 1 they differ.
 """
 import json
 import lzma
@@ -88,9 +88,15 @@ def main():
                   f"{[btf['user_types'][o]['size'] for o in others[name]]} bytes; "
                   f"{difference(types, btf, others[name][0]) if name in btf['user_types'] else ''}")
             failed = 1
+    for name in types["symbols"].keys() | btf["symbols"].keys():
+        pair = [d["symbols"].get(name, {}).get("address") for d in (types, btf)]
+        if pair[0] != pair[1]:
+            print(f"{name}: at {pair[0]} and {pair[1]}")
+            failed = 1
     missing = [n for n in btf["user_types"] if "___" not in n and
                not n.startswith("unnamed_") and n not in types["user_types"]]
-    print(f"{compared} structures with {members} members compared; "
+    print(f"{compared} structures with {members} members and "
+          f"{len(btf['symbols'])} symbols compared; "
           f"{len(missing)} of the other file's are not there")
     sys.exit(failed)
 
