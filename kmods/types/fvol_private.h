@@ -103,6 +103,12 @@ struct mod_tree_root *fvol_mod_tree_root;
 
 /* A record of the kernel's log, before it had a ring of descriptors. */
 #if FVOL_SINCE(4, 14) && FVOL_BEFORE(5, 10)
+#ifdef CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS
+#define FVOL_PACKED __packed __aligned(4)
+#else
+#define FVOL_PACKED
+#endif
+
 struct printk_log {
 	u64 ts_nsec;
 	u16 len, text_len, dict_len;
@@ -112,11 +118,7 @@ struct printk_log {
 #ifdef CONFIG_PRINTK_CALLER
 	u32 caller_id;
 #endif
-}
-#ifdef CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS
-__packed __aligned(4)
-#endif
-	;
+} FVOL_PACKED;
 
 struct printk_log *fvol_printk_log;
 #endif
