@@ -7,7 +7,8 @@
  *
  * NEED fails to compile where a kernel has no such type: without it Volatility does not
  * load the file. What plugins ask for beyond that is taken as the headers have it.
- * Written for headers from 4.14 on; compiled with those of 4.19, 5.8, 5.10, 6.1, 6.12, 7.2.
+ * Written for headers from 4.14 on; compiled with those
+ * of 4.19, 5.8, 5.10, 6.1, 6.12, 7.2.
  */
 /* Before others: of structures without a name that look alike pahole keeps the first, and
  * kernel_cap_t would be called pfn_t. */
