@@ -221,6 +221,7 @@ static int plan_one(struct build *b, struct job *job, struct err *err)
 	job->need_module = rc == 0;
 	if (rc > 0)
 		*m = kept;
+	symbols_forget(m);
 	if (b->options->symbols)
 		symbols_keys_of(&b->recipe, job->kernel, m, &job->symbols);
 	if (job->symbols.btf[0]) {

@@ -17,6 +17,7 @@
 #include "kmods/repo_tree.h"
 #include "kmods/spawn.h"
 #include "kmods/store.h"
+#include "kmods/symbols.h"
 #include "kmods/tree.h"
 #include "toolkit/lib/io.h"
 
@@ -223,6 +224,7 @@ static int keep(const struct recipe *r, const struct kernel *k, int headersfd,
 		int sourcefd, struct module *m, struct err *err)
 {
 	struct modinfo *info = calloc(1, sizeof(*info));
+	struct module entry;
 	char *data = NULL;
 	size_t len;
 	int rc = -1;
@@ -244,7 +246,10 @@ static int keep(const struct recipe *r, const struct kernel *k, int headersfd,
 	snprintf(m->vermagic, sizeof(m->vermagic), "%s", info->vermagic);
 	snprintf(m->srcversion, sizeof(m->srcversion), "%s", info->srcversion);
 	snprintf(m->build_id, sizeof(m->build_id), "%s", info->build_id);
-	rc = store_put(r->storefd, m->inputs, MODULE_FILE, data, len, m, err);
+	/* The symbols are another result, of other inputs. */
+	entry = *m;
+	symbols_forget(&entry);
+	rc = store_put(r->storefd, m->inputs, MODULE_FILE, data, len, &entry, err);
 out:
 	free(data);
 	free(info);

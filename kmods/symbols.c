@@ -63,6 +63,13 @@ static void take(struct module *module, const struct module *entry)
 	module->symbols_from_module = entry->symbols_from_module;
 }
 
+void symbols_forget(struct module *module)
+{
+	static const struct module none;
+
+	take(module, &none);
+}
+
 int symbols_find(int storefd, const struct symbols_keys *keys, struct module *module,
 		 struct err *err)
 {

@@ -30,6 +30,9 @@ void symbols_keys_of(const struct recipe *recipe, const struct kernel *kernel,
 /* The one of the two that module's symbol file has. */
 const char *symbols_key(const struct symbols_keys *keys, const struct module *module);
 
+/* Takes out of module what it says of symbols. */
+void symbols_forget(struct module *module);
+
 /*
  * Looks for the file in the store and takes what its entry says into module. Returns 1, 0
  * when there is none, or -1.
