@@ -62,6 +62,19 @@ capture() {
 	rm -f "$disk" "$dir/root.img"
 }
 
+# Arguments: none. Is what was found the guest's table? Variables that a table of code alone
+# has not, and that were found otherwise, stand behind it.
+# shellcheck disable=SC2317 # check calls it
+is_table() {
+	lines=$(wc -l < "$dir/kallsyms")
+	if [ "$(wc -l < "$dir/found/kallsyms")" -ne "$lines" ] &&
+		grep -q ' init_task$' "$dir/kallsyms"; then
+		echo "found are $(wc -l < "$dir/found/kallsyms") symbols"
+		return 1
+	fi
+	head -n "$lines" "$dir/found/kallsyms" | cmp - "$dir/kallsyms"
+}
+
 # Arguments: FORMAT. The image of that format alone against the guest's words.
 check_image() {
 	image=$(find "$dir/back/$1" -name 'memory.*' -not -name memory.chunks)
@@ -75,7 +88,7 @@ check_image() {
 	cp "$dir/check.out" "$dir/facts"
 	grep -v '\[' "$said/kallsyms" > "$dir/kallsyms"
 	check "$guest: $1: $(grep -c . "$dir/kallsyms") symbols are those of /proc/kallsyms" \
-		cmp "$dir/found/kallsyms" "$dir/kallsyms"
+		is_table
 	check "$guest: $1: the types are those of /sys/kernel/btf/vmlinux" \
 		cmp "$dir/found/btf" "$said/btf"
 	check "$guest: $1: the banner is that of /proc/version" \
