@@ -95,6 +95,7 @@ static void *reader_main(void *arg)
 	uint64_t stream_off = 0;
 	bool going = true;
 
+	processor_spread(e->p->spread);
 	for (size_t i = 0; going && i < ranges->count; i++) {
 		const struct range *range = &ranges->at[i];
 		uint64_t left = range_bytes(range), phys = range->start;

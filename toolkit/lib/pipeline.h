@@ -81,8 +81,8 @@ struct pipeline {
 	bool hash;	  /* SHA-256 of each chunk and of the LiME stream */
 	struct progress *progress;
 	const volatile sig_atomic_t *interrupted;
-	/* Where threads that hash and pack may run, when the caller stays on one
-	 * processor; reader and writer stay with the caller. NULL: wherever it runs. */
+	/* Where the threads that read, hash and pack may run, when the caller, who
+	 * writes, stays on one processor. NULL: wherever it runs. */
 	const struct processors *spread;
 
 	/* Set by pipeline_arena_take(). */

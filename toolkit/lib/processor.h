@@ -1,8 +1,9 @@
 /*
  * Which processor a thread runs on. What touches memory from one processor touches less
  * of it: each processor has its own queue to the disk, its own lists of free pages and
- * its own half-filled slabs. In a guest with two, staying on one changed 40 pages less of
- * 510.
+ * its own half-filled slabs. In a guest of 1 GiB with two of them: reader and writer on
+ * one 460 pages changed and 14.0 s; the writer alone kept on one, 536 pages and 7.4 s,
+ * which is what capture does, for time changes memory, too.
  */
 #ifndef FVOL_PROCESSOR_H
 #define FVOL_PROCESSOR_H
