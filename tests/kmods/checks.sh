@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# Results of checks. To be sourced; needs $work, sets $failed.
-: "${work:?}"
+# Results of checks. To be sourced; needs $work, sets $failed. Texts are looked for in
+# $streams, "out err" unless whoever sources it says that only one of them will do.
+: "${work:?}" "${streams:=out err}"
 # shellcheck disable=SC2034 # whoever sources it exits with it
 failed=0
 
@@ -29,7 +30,14 @@ check() {
 	result $rc "$name"
 }
 
-# Arguments: expected exit code, name, text that must stand on stdout or stderr, command...
+# Arguments: none. Prints what a command wrote to $streams.
+streams_text() {
+	for stream in $streams; do
+		cat "$work/$stream"
+	done
+}
+
+# Arguments: expected exit code, name, text that must stand in $streams, command...
 expect() {
 	want=$1 name=$2 text=$3
 	shift 3
@@ -38,8 +46,8 @@ expect() {
 	if [ "$rc" -ne "$want" ]; then
 		echo "exit code $rc instead of $want" >> "$work/err"
 		rc=1
-	elif [ -n "$text" ] && ! cat "$work/out" "$work/err" | grep -qF -- "$text"; then
-		echo "neither stdout nor stderr has: $text" >> "$work/err"
+	elif [ -n "$text" ] && ! streams_text | grep -qF -- "$text"; then
+		echo "not in $streams: $text" >> "$work/err"
 		rc=1
 	else
 		rc=0

@@ -8,7 +8,8 @@ root=$PWD
 # shellcheck disable=SC2034 # repos-rpm.sh uses it
 kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
 checked=$root/build/check/bin/kmods
-failed=0
+# What is wrong is said on stderr.
+streams=err
 work=$(mktemp -d)
 server=
 # Arguments: none. Ends what was started and removes what was made.
@@ -22,35 +23,8 @@ trap end EXIT
 trap 'exit 5' HUP INT TERM
 # shellcheck source=/dev/null
 . tests/kmods/sources.sh
-
-# Arguments: exit code of a check, name. Prints the result line.
-result() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok $2"
-	else
-		echo "FAIL $2"
-		failed=1
-		[ ! -s "$work/err" ] || sed 's/^/  /' "$work/err"
-	fi
-}
-
-# Arguments: expected exit code, name, text that must stand on stderr, command...
-expect() {
-	want=$1 name=$2 text=$3
-	shift 3
-	rc=0
-	"$@" > "$work/out" 2> "$work/err" || rc=$?
-	if [ "$rc" -ne "$want" ]; then
-		echo "exit code $rc instead of $want" >> "$work/err"
-		rc=1
-	elif [ -n "$text" ] && ! grep -qF -- "$text" "$work/err"; then
-		echo "stderr has not: $text" >> "$work/err"
-		rc=1
-	else
-		rc=0
-	fi
-	result "$rc" "$name"
-}
+# shellcheck source=/dev/null
+. tests/kmods/checks.sh
 
 # Arguments: the list's text. Resolves it into $work/lock, with the sanitized program.
 resolve() {

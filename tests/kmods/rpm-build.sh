@@ -7,24 +7,14 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
 lock=kmods/kernels.lock
-failed=0
 # In memory: trees of ten thousand files are made, packed, and unpacked again.
 work=$(mktemp -d -p /dev/shm)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 5' HUP INT TERM
 # shellcheck source=/dev/null
 . tests/kmods/sources.sh
-
-# Arguments: exit code of a check, name. Prints the result line.
-result() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok $2"
-	else
-		echo "FAIL $2"
-		failed=1
-		[ ! -s "$work/err" ] || tail -n 30 "$work/err" | sed 's/^/  /'
-	fi
-}
+# shellcheck source=/dev/null
+. tests/kmods/checks.sh
 
 # Arguments: name, architecture, release, the list. Resolves and builds into $work/out.
 builds() {

@@ -8,7 +8,8 @@ kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
 checked=$root/build/check/bin/kmods
 lock=$root/build/kernels/used.lock
 lime=$root/build/lime/src
-failed=0
+# What is wrong is said on stderr.
+streams=err
 # Not below build/: another user must be able to build in it.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -16,35 +17,8 @@ trap 'exit 5' HUP INT TERM
 chmod 755 "$work"
 # shellcheck source=/dev/null
 . tests/kmods/package.sh
-
-# Arguments: exit code of a check, name. Prints the result line.
-result() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok $2"
-	else
-		echo "FAIL $2"
-		failed=1
-		[ ! -s "$work/err" ] || sed 's/^/  /' "$work/err"
-	fi
-}
-
-# Arguments: expected exit code, name, text that must stand on stderr, command...
-expect() {
-	want=$1 name=$2 text=$3
-	shift 3
-	rc=0
-	"$@" > "$work/out" 2> "$work/err" || rc=$?
-	if [ "$rc" -ne "$want" ]; then
-		echo "exit code $rc instead of $want" >> "$work/err"
-		rc=1
-	elif [ -n "$text" ] && ! grep -qF -- "$text" "$work/err"; then
-		echo "stderr has not: $text" >> "$work/err"
-		rc=1
-	else
-		rc=0
-	fi
-	result "$rc" "$name"
-}
+# shellcheck source=/dev/null
+. tests/kmods/checks.sh
 
 # Arguments: name, text that the refusal must have, package. Unpacks it with both builds
 # into a directory whose neighbours must stay as they are.
