@@ -3,19 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kmods/catalogue.h"
 #include "kmods/file.h"
 #include "kmods/guest.h"
+#include "kmods/jobs.h"
 #include "kmods/lock.h"
 #include "kmods/store.h"
 #include "kmods/tree.h"
@@ -25,16 +22,13 @@
 /* Raise it when a guest is tested for more. */
 #define RECIPE 1
 
-enum state { PENDING, RUNNING, DONE };
+enum state { PENDING, DONE };
 
 struct boot {
 	struct module *module; /* of the catalogue */
 	const struct kernel *kernel;
-	struct guest_test test;
 	char key[SHA256_HEX_SIZE];
 	enum state state;
-	pid_t pid;
-	int fd; /* where the result comes from */
 };
 
 struct boots {
@@ -161,7 +155,6 @@ static void fail(struct boots *b, struct boot *boot, const struct err *why)
 
 static int plan_one(struct boots *b, struct boot *boot, struct err *err)
 {
-	boot->fd = -1;
 	boot->kernel = find_kernel(b, boot->module);
 	if (!boot->kernel || !boot->kernel->image)
 		return err_set(err, ERR_FAILED, "the lock file has no image of it");
@@ -182,7 +175,7 @@ static void plan(struct boots *b)
 
 		if (!is_wanted(b->options, &b->cat.modules[i]))
 			continue;
-		*boot = (struct boot){ .module = &b->cat.modules[i], .fd = -1 };
+		*boot = (struct boot){ .module = &b->cat.modules[i] };
 		b->count++;
 		if (plan_one(b, boot, &why) < 0)
 			fail(b, boot, &why);
@@ -196,24 +189,22 @@ struct result {
 	char words[GUEST_WORDS_SIZE];
 };
 
-static void child(const struct boot *boot, int fd)
+static bool is_due(const void *arg, size_t i)
 {
-	struct result result;
+	const struct boots *b = arg;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	memset(&result, 0, sizeof(result));
-	result.rc = guest_run(&boot->test, result.words, &result.err);
-	_exit(write(fd, &result, sizeof(result)) == sizeof(result) ? 0 : ERR_FAILED);
+	return b->at[i].state == PENDING;
 }
 
-static int start(struct boots *b, struct boot *boot, struct err *err)
+/* In the child. */
+static void work(void *arg, size_t i, void *into)
 {
+	const struct boots *b = arg;
 	const struct boottest_options *o = b->options;
-	int fd[2];
-
-	boot->test = (struct guest_test){
-		.kernel = boot->kernel,
-		.module = boot->module,
+	struct result *result = into;
+	const struct guest_test test = {
+		.kernel = b->at[i].kernel,
+		.module = b->at[i].module,
 		.modulesfd = b->dirfd,
 		.packages = o->packages,
 		.guest = o->guest,
@@ -222,78 +213,53 @@ static int start(struct boots *b, struct boot *boot, struct err *err)
 		.tools = o->tools,
 		.timeout_s = o->timeout_s,
 	};
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		return err_sys(err, errno, "making a pipe");
-	fflush(NULL);
-	boot->pid = fork();
-	if (boot->pid == 0)
-		child(boot, fd[1]);
-	io_close(&fd[1]);
-	if (boot->pid < 0) {
-		io_close(&fd[0]);
-		return err_sys(err, errno, "starting a process");
-	}
-	boot->fd = fd[0];
-	boot->state = RUNNING;
-	return 0;
+
+	result->rc = guest_run(&test, result->words, &result->err);
 }
 
-static void finish(struct boots *b, struct boot *boot, int status)
+static void take_result(struct boots *b, struct boot *boot, struct result *result)
 {
 	char path[SHA256_HEX_SIZE + 16], line[GUEST_WORDS_SIZE + 16];
-	struct result result;
-	ssize_t n = read(boot->fd, &result, sizeof(result));
+	int n = snprintf(line, sizeof(line), "%s\n", result->words);
 
-	io_close(&boot->fd);
-	if (n != sizeof(result)) {
-		err_set(&result.err, ERR_FAILED, "its boot test was killed (signal %d)",
-			WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-		fail(b, boot, &result.err);
-		return;
-	}
 	snprintf(path, sizeof(path), "boot-%s", boot->key);
-	n = snprintf(line, sizeof(line), "%s\n", result.words);
-	if (result.rc < 0 ||
-	    file_put(b->storefd, path, line, (size_t)n, 0644, false, &result.err) < 0 ||
-	    set_tested(b, boot, true, &result.err) < 0) {
-		fail(b, boot, &result.err);
+	if (result->rc < 0 ||
+	    file_put(b->storefd, path, line, (size_t)n, 0644, false, &result->err) < 0 ||
+	    set_tested(b, boot, true, &result->err) < 0) {
+		fail(b, boot, &result->err);
 		return;
 	}
 	boot->state = DONE;
 	b->passed++;
-	say(boot, result.words);
+	say(boot, result->words);
+}
+
+static void ended(void *arg, size_t i, void *result, double seconds,
+		  const struct err *why)
+{
+	struct boots *b = arg;
+
+	(void)seconds;
+	if (result)
+		take_result(b, &b->at[i], result);
+	else
+		fail(b, &b->at[i], why);
 }
 
 static int run(struct boots *b, struct err *err)
 {
-	size_t next = 0, running = 0;
-	int status;
+	const struct jobs jobs = { .arg = b,
+				   .count = b->count,
+				   .limit = b->options->jobs,
+				   .result_size = sizeof(struct result),
+				   .what = "boot test",
+				   .due = is_due,
+				   .work = work,
+				   .ended = ended };
 
-	for (;;) {
-		pid_t pid;
-
-		for (; next < b->count && running < b->options->jobs; next++) {
-			if (b->at[next].state != PENDING)
-				continue;
-			if (start(b, &b->at[next], err) == 0)
-				running++;
-			else
-				fail(b, &b->at[next], err);
-		}
-		if (running == 0)
-			return 0;
-		pid = waitpid(-1, &status, 0);
-		if (pid < 0 && errno == EINTR)
-			continue;
-		if (pid < 0)
-			return err_sys(err, errno, "waiting for a boot test");
-		for (size_t i = 0; i < b->count; i++) {
-			if (b->at[i].state != RUNNING || b->at[i].pid != pid)
-				continue;
-			finish(b, &b->at[i], status);
-			running--;
-		}
-	}
+	_Static_assert(sizeof(struct result) < JOBS_RESULT_MAX,
+		       "a result must fit into a pipe");
+	return jobs_run(&jobs, err);
 }
 
 static int open_all(struct boots *b, struct err *err)
@@ -304,14 +270,9 @@ static int open_all(struct boots *b, struct err *err)
 	if (lock_read(o->lock, &b->lock, err) < 0 ||
 	    lock_kernels(&b->lock, &b->kernels, &b->kernel_count, err) < 0)
 		return -1;
-	b->scratchfd = tree_open(o->scratch, err);
+	b->scratchfd = tree_open_scratch(o->scratch, b->scratch, err);
 	if (b->scratchfd < 0)
 		return -1;
-	if (!realpath(o->scratch, b->scratch))
-		return err_sys(err, errno, "resolving %s", o->scratch);
-	if (flock(b->scratchfd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_FAILED, "another build is at work in %s",
-			       b->scratch);
 	snprintf(store, sizeof(store), "%s/store", b->scratch);
 	b->storefd = store_open(o->store ? o->store : store, err);
 	if (b->storefd < 0)

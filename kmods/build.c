@@ -5,19 +5,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kmods/catalogue.h"
 #include "kmods/file.h"
+#include "kmods/jobs.h"
 #include "kmods/kernel.h"
 #include "kmods/lime.h"
 #include "kmods/lock.h"
@@ -31,7 +27,7 @@
 #define LOG_TAIL_BYTES 2000
 
 /* FOUND: in the store, but what out has is another or none. */
-enum state { KEPT, FOUND, PENDING, RUNNING, BUILT, FAILED };
+enum state { KEPT, FOUND, PENDING, BUILT, FAILED };
 
 struct job {
 	const struct kernel *kernel;
@@ -40,9 +36,6 @@ struct job {
 	struct symbols_keys symbols;	/* in the store; empty: none wanted */
 	bool need_module, need_symbols; /* the store has them not */
 	enum state state;
-	pid_t pid;
-	int fd; /* where the child's result comes from */
-	struct timespec began;
 };
 
 /* What a child hands back. Both ends are this very program. */
@@ -106,28 +99,6 @@ static void fail(const struct build *b, struct job *job, const struct err *err)
 		print_log(b, job);
 }
 
-/* make and the kernel's makefiles split words at most other characters. */
-static int open_scratch(struct build *b, struct err *err)
-{
-	b->scratchfd = tree_open(b->options->scratch, err);
-	if (b->scratchfd < 0)
-		return -1;
-	if (!realpath(b->options->scratch, b->scratch))
-		return err_sys(err, errno, "resolving %s", b->options->scratch);
-	for (const char *p = b->scratch; *p; p++) {
-		if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') &&
-		    !(*p >= '0' && *p <= '9') && !strchr("/._+-", *p))
-			return err_set(
-				err, ERR_FAILED,
-				"%s: kernels cannot be built below a name with '%c'",
-				b->scratch, *p);
-	}
-	if (flock(b->scratchfd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_FAILED, "another build is at work in %s",
-			       b->scratch);
-	return 0;
-}
-
 /* The file of an entry, out of the store. Returns 1 when it was written, 0, or -1. */
 static int place_file(struct build *b, const struct module *m, const char *key,
 		      const char *file, struct err *err)
@@ -183,16 +154,10 @@ static int place(struct build *b, struct job *job, struct err *err)
 static bool has_file(const struct build *b, const struct module *m, const char *file,
 		     const char *sha256)
 {
-	char path[TREE_PATH_SIZE], hex[SHA256_HEX_SIZE], *data;
-	struct err ignored;
-	size_t len;
+	char path[TREE_PATH_SIZE];
 
 	snprintf(path, sizeof(path), "%s/%s/%s", m->arch, m->release, file);
-	if (file_read(b->outfd, path, SYMBOLS_BYTES_MAX, &data, &len, &ignored) < 0)
-		return false;
-	file_digest(data, len, hex);
-	free(data);
-	return strcmp(hex, sha256) == 0;
+	return file_known(b->outfd, path, SYMBOLS_BYTES_MAX, sha256);
 }
 
 /* Does the old catalogue say this of the files that are there? */
@@ -258,7 +223,6 @@ static int plan(struct build *b, size_t *pending, size_t *found, struct err *err
 		struct err why;
 
 		job->kernel = &b->kernels[i];
-		job->fd = -1;
 		if (plan_one(b, job, &why) < 0)
 			fail(b, job, &why);
 		*pending += job->state == PENDING;
@@ -268,44 +232,27 @@ static int plan(struct build *b, size_t *pending, size_t *found, struct err *err
 	return 0;
 }
 
-static void child(const struct build *b, const struct job *job, int fd)
+static bool is_due(const void *arg, size_t i)
 {
-	struct result result;
+	const struct build *b = arg;
 
-	/* Nobody would wait for it any more. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	memset(&result, 0, sizeof(result));
-	result.module = job->module;
-	if (job->need_module)
-		result.rc = kernel_build(&b->recipe, job->kernel, &result.module,
-					 &result.err);
-	if (result.rc == 0 && job->need_symbols)
-		result.symbols_rc = symbols_build(&b->recipe, job->kernel, &job->symbols,
-						  &result.module, &result.symbols_err);
-	/* Fits into an empty pipe, so the parent may wait first and read then. */
-	_Static_assert(sizeof(result) < 16384, "a result must fit into a pipe");
-	_exit(write(fd, &result, sizeof(result)) == sizeof(result) ? 0 : ERR_FAILED);
+	return b->jobs[i].state == PENDING;
 }
 
-static int start(const struct build *b, struct job *job, struct err *err)
+/* In the child. */
+static void work(void *arg, size_t i, void *into)
 {
-	int fd[2];
+	const struct build *b = arg;
+	const struct job *job = &b->jobs[i];
+	struct result *result = into;
 
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		return err_sys(err, errno, "making a pipe");
-	clock_gettime(CLOCK_MONOTONIC, &job->began);
-	fflush(NULL);
-	job->pid = fork();
-	if (job->pid == 0)
-		child(b, job, fd[1]);
-	io_close(&fd[1]);
-	if (job->pid < 0) {
-		io_close(&fd[0]);
-		return err_sys(err, errno, "starting a process");
-	}
-	job->fd = fd[0];
-	job->state = RUNNING;
-	return 0;
+	result->module = job->module;
+	if (job->need_module)
+		result->rc = kernel_build(&b->recipe, job->kernel, &result->module,
+					  &result->err);
+	if (result->rc == 0 && job->need_symbols)
+		result->symbols_rc = symbols_build(&b->recipe, job->kernel, &job->symbols,
+						   &result->module, &result->symbols_err);
 }
 
 /* Removes the packages that a job shared and nobody needs any more. */
@@ -316,7 +263,7 @@ static void drop_set(const struct build *b, const struct job *job)
 	for (size_t i = 0; i < b->count; i++) {
 		const struct job *other = &b->jobs[i];
 
-		if ((other->state == PENDING || other->state == RUNNING) &&
+		if (other->state == PENDING &&
 		    strcmp(other->set.name, job->set.name) == 0)
 			return;
 	}
@@ -324,80 +271,61 @@ static void drop_set(const struct build *b, const struct job *job)
 		err_report(&why, "kmods");
 }
 
-static void finish(struct build *b, struct job *job, int status)
+static void take_result(struct build *b, struct job *job, struct result *result,
+			double seconds)
 {
-	struct result result;
-	struct timespec now;
 	char text[128];
-	double seconds;
-	ssize_t n = read(job->fd, &result, sizeof(result));
 
-	io_close(&job->fd);
-	if (n != sizeof(result)) {
-		err_set(&result.err, ERR_FAILED, "its build was killed (signal %d)",
-			WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-		fail(b, job, &result.err);
-		return;
-	}
-	job->module = result.module;
-	if (result.rc < 0 || place(b, job, &result.err) < 0 ||
-	    catalogue_write(b->outfd, &b->new, false, &result.err) < 0) {
-		fail(b, job, &result.err);
+	job->module = result->module;
+	if (result->rc < 0 || place(b, job, &result->err) < 0 ||
+	    catalogue_write(b->outfd, &b->new, false, &result->err) < 0) {
+		fail(b, job, &result->err);
 		return;
 	}
 	job->state = BUILT;
-	if (result.symbols_rc < 0) {
+	if (result->symbols_rc < 0) {
 		b->without_symbols++;
-		err_prefix(&result.symbols_err, "%s %s", job->kernel->arch->name,
+		err_prefix(&result->symbols_err, "%s %s", job->kernel->arch->name,
 			   job->kernel->release);
-		err_report(&result.symbols_err, "kmods");
+		err_report(&result->symbols_err, "kmods");
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	seconds = (double)(now.tv_sec - job->began.tv_sec) +
-		  (double)(now.tv_nsec - job->began.tv_nsec) / 1e9;
 	if (job->need_module)
 		snprintf(text, sizeof(text), "built in %.1f s, %llu bytes, LiME %s",
 			 seconds, (unsigned long long)job->module.size_bytes,
 			 job->module.lime_version);
 	else
 		snprintf(text, sizeof(text), "its symbol file: %s, %.1f s",
-			 result.symbols_rc == 0 ? "made" : "none", seconds);
+			 result->symbols_rc == 0 ? "made" : "none", seconds);
 	say(job, text);
+}
+
+static void ended(void *arg, size_t i, void *result, double seconds,
+		  const struct err *why)
+{
+	struct build *b = arg;
+	struct job *job = &b->jobs[i];
+
+	if (result)
+		take_result(b, job, result, seconds);
+	else
+		fail(b, job, why);
+	drop_set(b, job);
 }
 
 static int run_jobs(struct build *b, struct err *err)
 {
-	size_t next = 0, running = 0;
-	int status;
+	const struct jobs jobs = { .arg = b,
+				   .count = b->count,
+				   .limit = b->options->jobs,
+				   .result_size = sizeof(struct result),
+				   .what = "build",
+				   .due = is_due,
+				   .work = work,
+				   .ended = ended };
 
-	for (;;) {
-		pid_t pid;
-
-		for (; next < b->count && running < b->options->jobs; next++) {
-			struct job *job = &b->jobs[next];
-
-			if (job->state != PENDING)
-				continue;
-			if (start(b, job, err) == 0)
-				running++;
-			else
-				fail(b, job, err);
-		}
-		if (running == 0)
-			return 0;
-		pid = waitpid(-1, &status, 0);
-		if (pid < 0 && errno == EINTR)
-			continue;
-		if (pid < 0)
-			return err_sys(err, errno, "waiting for a build");
-		for (size_t i = 0; i < b->count; i++) {
-			if (b->jobs[i].state != RUNNING || b->jobs[i].pid != pid)
-				continue;
-			finish(b, &b->jobs[i], status);
-			drop_set(b, &b->jobs[i]);
-			running--;
-		}
-	}
+	_Static_assert(sizeof(struct result) < JOBS_RESULT_MAX,
+		       "a result must fit into a pipe");
+	return jobs_run(&jobs, err);
 }
 
 /* Removes modules that the catalogue does not have: the image takes the whole tree. */
@@ -541,7 +469,8 @@ static int open_all(struct build *b, struct err *err)
 	    (o->fallback && lime_read(o->fallback, "lime", o->fallback_version,
 				      &b->fallback, err) < 0) ||
 	    (o->types && lime_read(o->types, TYPES_MODULE, "", &b->types, err) < 0) ||
-	    open_scratch(b, err) < 0)
+	    (b->scratchfd = tree_open_scratch(o->scratch, b->scratch, err)) < 0 ||
+	    tree_buildable(b->scratch, err) < 0)
 		return -1;
 	snprintf(store, sizeof(store), "%s/store", b->scratch);
 	b->storefd = store_open(o->store ? o->store : store, err);

@@ -1,15 +1,13 @@
 #include "kmods/build_command.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "kmods/boottest.h"
 #include "kmods/build.h"
+#include "kmods/jobs.h"
 #include "kmods/options.h"
 #include "kmods/spawn.h"
 #include "toolkit/lib/catversion.h"
-
-#define JOBS_MAX 256
 
 const char build_usage[] =
 	"\n"
@@ -48,15 +46,6 @@ const char build_usage[] =
 	"  --scratch DIR     consoles stay there: ARCH/RELEASE.boot.log\n"
 	"  --store DIR       remembers what passed (default SCRATCH/store)\n"
 	"  --timeout SECONDS for one machine (default 300)\n";
-
-/* A number from 1 to max, or 0 for what is none. */
-static unsigned read_number(const char *text, unsigned max)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	return *text < '1' || *text > '9' || *end != '\0' || n > max ? 0 : (unsigned)n;
-}
 
 static int command_build(int argc, char **argv, struct err *err)
 {

@@ -121,6 +121,15 @@ static void print_finding(void *arg, const char *what)
 	putchar('\n');
 }
 
+static const char *signature_word(const struct verify_options *o,
+				  const struct verify_result *r)
+{
+	return r->signature_checked ? "good"
+	       : o->key || o->keys  ? "bad"
+	       : r->has_signature   ? "not checked"
+				    : "none";
+}
+
 static void print_verified(const struct verify_options *o, const struct verify_result *r)
 {
 	print_name(o->dir);
@@ -141,11 +150,7 @@ static void add_verified(const struct findings *f, const struct verify_options *
 	json_add_u64(f->doc, root, "modules", r->modules);
 	json_add_u64(f->doc, root, "tested", r->tested);
 	json_add_u64(f->doc, root, "symbols", r->symbols);
-	json_add_str(f->doc, root, "signature",
-		     r->signature_checked ? "good"
-		     : o->key || o->keys  ? "bad"
-		     : r->has_signature	  ? "not checked"
-					  : "none");
+	json_add_str(f->doc, root, "signature", signature_word(o, r));
 }
 
 static int command_verify(int argc, char **argv)
@@ -275,9 +280,7 @@ static int command_export(int argc, char **argv)
 static void print_refusal(void *arg, const char *what)
 {
 	(void)arg;
-	fputs(PROGRAM ": ", stderr);
-	cli_put_text(stderr, what);
-	fputc('\n', stderr);
+	say(what);
 }
 
 static int command_import(int argc, char **argv)

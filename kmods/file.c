@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +61,32 @@ void file_digest(const void *data, size_t len_bytes, char hex[SHA256_HEX_SIZE])
 
 	sha256(data, len_bytes, digest);
 	sha256_to_hex(digest, hex);
+}
+
+bool file_read_known(int dirfd, const char *path, size_t max, const char *sha256,
+		     char **data, size_t *len_bytes)
+{
+	char hex[SHA256_HEX_SIZE];
+	struct err ignored;
+
+	if (file_read(dirfd, path, max, data, len_bytes, &ignored) < 0)
+		return false;
+	file_digest(*data, *len_bytes, hex);
+	if (strcmp(hex, sha256) == 0)
+		return true;
+	free(*data);
+	*data = NULL;
+	return false;
+}
+
+bool file_known(int dirfd, const char *path, size_t max, const char *sha256)
+{
+	char *data;
+	size_t len;
+	bool known = file_read_known(dirfd, path, max, sha256, &data, &len);
+
+	free(data);
+	return known;
 }
 
 int file_put(int dirfd, const char *name, const void *data, size_t len_bytes, mode_t mode,

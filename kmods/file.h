@@ -19,6 +19,16 @@
 int file_read(int dirfd, const char *path, size_t max, char **data, size_t *len_bytes,
 	      struct err *err);
 
+/*
+ * As file_read, when the file has that SHA-256. Returns whether; else *data is NULL, for
+ * whatever reason.
+ */
+bool file_read_known(int dirfd, const char *path, size_t max, const char *sha256,
+		     char **data, size_t *len_bytes);
+
+/* Has the file that SHA-256? */
+bool file_known(int dirfd, const char *path, size_t max, const char *sha256);
+
 /* The SHA-256 of memory as hex digits. */
 void file_digest(const void *data, size_t len_bytes, char hex[SHA256_HEX_SIZE]);
 

@@ -257,16 +257,6 @@ out:
 }
 
 /* Opens a new, empty directory below dirfd. */
-static int new_dir(int dirfd, const char *name, struct err *err)
-{
-	int fd;
-
-	if (tree_remove(dirfd, name, err) < 0 || io_mkdir(dirfd, name, 0755, err) < 0)
-		return -1;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_sys(err, errno, "opening directory %s", name) : fd;
-}
-
 /*
  * Did the compiler or modpost refuse the source? Then another source may do. A make that
  * failed for want of space, memory or a program says nothing of the source.
@@ -304,7 +294,7 @@ static int build_lime(const struct recipe *r, const struct kernel *k,
 		      const struct lime *lime, const struct place *at, int dirfd,
 		      int headersfd, int logfd, struct module *m, struct err *err)
 {
-	int sourcefd = new_dir(dirfd, "lime", err), rc = -1;
+	int sourcefd = tree_new_dir(dirfd, "lime", err), rc = -1;
 
 	if (sourcefd >= 0 && lime_write(lime, sourcefd, err) == 0 &&
 	    compile(r, k, at, logfd, err) == 0) {
@@ -362,7 +352,7 @@ static int open_packages(const struct recipe *r, const struct kernel *k, int dir
 	    (size_t)snprintf(at->root, PATH_MAX, "%s/root", dir) >= PATH_MAX)
 		return too_long(err);
 	setfd = trees_get(r->trees, r->packages, &set, headers_finish_set, err);
-	rootfd = setfd < 0 ? -1 : new_dir(dirfd, "root", err);
+	rootfd = setfd < 0 ? -1 : tree_new_dir(dirfd, "root", err);
 	if (rootfd >= 0 && trees_unpack(r->packages, k->packages[0], rootfd, err) == 0)
 		headersfd = headers_prepare(k, rootfd, setfd, at->shared, headers, err);
 	if (headersfd >= 0 && (size_t)snprintf(at->headers, PATH_MAX, "%s/%s", at->root,
@@ -452,7 +442,7 @@ static int site_open(const struct recipe *r, const struct kernel *k, const char 
 			     site->rel) >= sizeof(site->dir))
 		return too_long(err);
 	site->logfd = open_log(r, k, log_suffix, site->log, err);
-	site->dirfd = site->logfd < 0 ? -1 : new_dir(r->trees->fd, site->rel, err);
+	site->dirfd = site->logfd < 0 ? -1 : tree_new_dir(r->trees->fd, site->rel, err);
 	if (site->dirfd < 0)
 		return -1;
 	site->headersfd = open_place(r, k, site->dirfd, site->dir, name, &site->at, err);
@@ -516,7 +506,7 @@ int kernel_types(const struct recipe *recipe, const struct kernel *kernel, char 
 			       "pahole is not installed on this machine");
 	rc = site_open(recipe, kernel, "types", ".types", &site, err);
 	if (rc == 0) {
-		sourcefd = new_dir(site.dirfd, "types", err);
+		sourcefd = tree_new_dir(site.dirfd, "types", err);
 		rc = sourcefd < 0 ? -1 : lime_write(recipe->types, sourcefd, err);
 	}
 	if (rc == 0) {

@@ -9,6 +9,7 @@
 
 #define CONFIG_BYTES_MAX (4u << 20)
 #define SYMVERS_BYTES_MAX (64u << 20)
+#define UTSRELEASE "include/generated/utsrelease.h"
 #define RELEASE_DEFINE "#define UTS_RELEASE \""
 
 /* auto.conf has a line NAME=y for each option that is built in. */
@@ -104,25 +105,37 @@ int modcheck_versions(const struct modinfo *info, const char *symvers, bool modv
 	return 0;
 }
 
-/* The release that the headers say, which LOCALVERSION may have made another. */
-static int check_release(const struct kernel *kernel, int headersfd, struct err *err)
+int modcheck_release(int headersfd, char release[MODULE_RELEASE_SIZE], struct err *err)
 {
-	size_t len, n = strlen(kernel->release);
-	const char *at;
-	char *text;
-	bool same;
+	char *text, *at;
+	size_t len;
 
-	if (file_read(headersfd, "include/generated/utsrelease.h", 4096, &text, &len,
-		      err) < 0)
+	if (file_read(headersfd, UTSRELEASE, 1 << 16, &text, &len, err) < 0)
 		return -1;
 	at = strstr(text, RELEASE_DEFINE);
-	at = at ? at + strlen(RELEASE_DEFINE) : NULL;
-	same = at && strncmp(at, kernel->release, n) == 0 && at[n] == '"';
+	len = at ? strcspn(at + strlen(RELEASE_DEFINE), "\"\n") : 0;
+	release[0] = '\0';
+	if (len < MODULE_RELEASE_SIZE)
+		snprintf(release, MODULE_RELEASE_SIZE, "%.*s", (int)len,
+			 at ? at + strlen(RELEASE_DEFINE) : "");
 	free(text);
-	return same ? 0
-		    : err_set(err, ERR_FAILED,
-			      "its headers are of another release than %s",
-			      kernel->release);
+	return lock_plain(release)
+		       ? 0
+		       : err_set(err, ERR_FAILED, UTSRELEASE " says no usable release");
+}
+
+/* LOCALVERSION may have made it another. */
+static int check_release(const struct kernel *kernel, int headersfd, struct err *err)
+{
+	char release[MODULE_RELEASE_SIZE];
+
+	if (modcheck_release(headersfd, release, err) < 0)
+		return -1;
+	return strcmp(release, kernel->release) == 0
+		       ? 0
+		       : err_set(err, ERR_FAILED,
+				 "its headers are of another release than %s",
+				 kernel->release);
 }
 
 static int check_vermagic(const struct kernel *kernel, int headersfd,

@@ -28,6 +28,9 @@ int modcheck_vermagic(const struct arch *arch, const char *release, const char *
 int modcheck_versions(const struct modinfo *info, const char *symvers, bool modversions,
 		      struct err *err);
 
+/* The release that headers say of themselves. Returns 0 or -1. */
+int modcheck_release(int headersfd, char release[MODULE_RELEASE_SIZE], struct err *err);
+
 /*
  * All that can be known of a module: name, machine, vermagic, symbols, against the
  * directory of its kernel's headers. Returns 0 or -1.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "kmods/commands.h"
+#include "kmods/jobs.h"
 #include "kmods/need.h"
 #include "kmods/options.h"
 #include "kmods/spawn.h"
@@ -14,7 +15,6 @@
 #include "toolkit/lib/json.h"
 
 #define KERNELS_MAX 256
-#define JOBS_MAX 256
 
 struct need {
 	const char *catalogue, *from, *arch, *lock_path, *list, *ca, *offline, *jobs;
@@ -25,13 +25,6 @@ struct need {
 	struct need_kernel *kernels;
 	size_t count;
 };
-
-static void say(const char *sentence)
-{
-	fputs(PROGRAM ": ", stderr);
-	cli_put_text(stderr, sentence);
-	fputc('\n', stderr);
-}
 
 static bool is_record(const char *operand)
 {
@@ -250,7 +243,6 @@ static int run(struct need *n, int argc, char **argv, int first, struct err *err
 static const char *contradiction(struct need *n, int operands)
 {
 	const struct build_options *o = &n->options;
-	char *end;
 
 	if (!n->catalogue)
 		return "need needs --catalogue";
@@ -268,8 +260,8 @@ static const char *contradiction(struct need *n, int operands)
 		       "--lime-version and --scratch";
 	if (!o->fallback != !o->fallback_version)
 		return "--fallback-lime and --fallback-lime-version go together";
-	n->options.jobs = n->jobs ? (unsigned)strtoul(n->jobs, &end, 10) : 1;
-	if (n->jobs && (*n->jobs < '1' || *n->jobs > '9' || *end || o->jobs > JOBS_MAX))
+	n->options.jobs = n->jobs ? read_number(n->jobs, JOBS_MAX) : 1;
+	if (o->jobs == 0)
 		return "--jobs takes 1 to 256";
 	return NULL;
 }

@@ -44,13 +44,6 @@ const char obtain_usage[] =
 	"  --locked          a package that is gone is an error\n"
 	"  --offline DIR     look into this directory first\n";
 
-static void say(const char *sentence)
-{
-	fputs(PROGRAM ": ", stderr);
-	cli_put_text(stderr, sentence);
-	fputc('\n', stderr);
-}
-
 /* Adds the kernels of the old lock file that the new one has not. */
 static int keep_old(const char *path, struct lock *lock, struct err *err)
 {

@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "toolkit/lib/cli.h"
 
@@ -11,6 +12,21 @@ int bad_usage(const char *why, const char *what)
 
 	snprintf(text, sizeof(text), "%s%s", why, what);
 	return cli_usage(PROGRAM, text);
+}
+
+void say(const char *sentence)
+{
+	fputs(PROGRAM ": ", stderr);
+	cli_put_text(stderr, sentence);
+	fputc('\n', stderr);
+}
+
+unsigned read_number(const char *text, unsigned max)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	return *text < '1' || *text > '9' || *end != '\0' || n > max ? 0 : (unsigned)n;
 }
 
 int read_options(int argc, char **argv, const struct kmods_option *options)

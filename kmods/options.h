@@ -21,6 +21,12 @@ struct kmods_option {
  */
 int bad_usage(const char *why, const char *what);
 
+/* Prints a sentence on stderr, whatever is in it. */
+void say(const char *sentence);
+
+/* A number from 1 to max, or 0 for a text that is none. */
+unsigned read_number(const char *text, unsigned max);
+
 /*
  * Reads options, a list that ends with one without a name. argv[0] is the command.
  * Options may stand behind operands, which are moved to the end of argv then. Returns the

@@ -11,6 +11,7 @@
 
 #include "kmods/file.h"
 #include "kmods/lock.h"
+#include "kmods/modcheck.h"
 #include "kmods/repo.h"
 #include "kmods/tree.h"
 #include "toolkit/lib/dirlist.h"
@@ -124,33 +125,23 @@ int tree_digest(const char *path, char sha256[SHA256_HEX_SIZE], uint64_t *size_b
 int tree_release(const char *path, const struct arch *arch,
 		 char release[MODULE_RELEASE_SIZE], struct err *err)
 {
-	static const char define[] = "#define UTS_RELEASE \"";
-	char file[PATH_MAX], *text, *at;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
+	char *text = NULL;
 	size_t len;
-	int rc = -1;
 
-	if ((size_t)snprintf(file, sizeof(file), "%s/include/config/auto.conf", path) >=
-	    sizeof(file))
-		return err_set(err, ERR_FAILED, "its name is too long");
-	if (file_read(AT_FDCWD, file, 4 << 20, &text, &len, err) < 0)
-		return -1;
-	at = strstr(text, arch->config);
-	free(text);
-	if (!at)
-		return err_set(err, ERR_FAILED, "%.200s is not for %s", path, arch->name);
-	snprintf(file, sizeof(file), "%s/include/generated/utsrelease.h", path);
-	if (file_read(AT_FDCWD, file, 1 << 16, &text, &len, err) < 0)
-		return -1;
-	at = strstr(text, define);
-	len = at ? strcspn(at + strlen(define), "\"\n") : 0;
-	if (len > 0 && len < MODULE_RELEASE_SIZE) {
-		memcpy(release, at + strlen(define), len);
-		release[len] = '\0';
-		rc = lock_plain(release) ? 0 : -1;
+	if (fd < 0)
+		return err_sys(err, errno, "opening %.200s", path);
+	if (file_read(fd, "include/config/auto.conf", 4 << 20, &text, &len, err) < 0)
+		goto out;
+	if (!strstr(text, arch->config)) {
+		err_set(err, ERR_FAILED, "it is not for %s", arch->name);
+		goto out;
 	}
+	rc = modcheck_release(fd, release, err);
+out:
 	free(text);
-	return rc == 0 ? 0
-		       : err_set(err, ERR_FAILED, "%.200s says no usable release", file);
+	close(fd);
+	return rc < 0 ? err_prefix(err, "%.200s", path) : 0;
 }
 
 static int list_packages(const struct repo_context *c, const struct source *s,
@@ -161,16 +152,7 @@ static int list_packages(const struct repo_context *c, const struct source *s,
 	char path[REPO_ORIGIN_SIZE];
 
 	(void)c;
-	/* make and the kernel's makefiles split words at most other characters. */
-	for (const char *at = s->location; *at; at++) {
-		if (!(*at >= 'a' && *at <= 'z') && !(*at >= 'A' && *at <= 'Z') &&
-		    !(*at >= '0' && *at <= '9') && !strchr("/._+-$", *at))
-			return err_set(err, ERR_FAILED,
-				       "%.200s: kernels cannot be built in a name with "
-				       "'%c'",
-				       s->location, *at);
-	}
-	if (repo_location(s, arch, path, err) < 0 ||
+	if (repo_location(s, arch, path, err) < 0 || tree_buildable(path, err) < 0 ||
 	    tree_release(path, arch, p.release, err) < 0 ||
 	    tree_digest(path, p.sha256, &p.size_bytes, err) < 0)
 		return -1;

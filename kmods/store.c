@@ -61,28 +61,14 @@ static const char *digest_of(const struct module *module, const char *file)
 	return strcmp(file, SYMBOLS_FILE) == 0 ? module->symbols_sha256 : module->sha256;
 }
 
-/* Is dirfd's path a file with these bytes? *data, which the caller frees, has them. */
-static bool is_file(int dirfd, const char *path, const char *sha256, char **data,
-		    size_t *len)
-{
-	char hex[SHA256_HEX_SIZE];
-	struct err ignored;
-
-	if (file_read(dirfd, path, SYMBOLS_BYTES_MAX, data, len, &ignored) < 0)
-		return false;
-	file_digest(*data, *len, hex);
-	return strcmp(hex, sha256) == 0;
-}
-
 int store_get(int storefd, const char *key, const char *file, const char *arch,
 	      const char *release, struct module *module, struct err *err)
 {
-	char path[SHA256_HEX_SIZE + 64], *data = NULL;
+	char path[SHA256_HEX_SIZE + 64];
 	struct catalogue cat = { 0 };
 	const struct module *found;
 	struct err ignored;
 	bool good = false;
-	size_t len;
 
 	if (faccessat(storefd, key, F_OK, 0) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "examining %s", key);
@@ -91,9 +77,9 @@ int store_get(int storefd, const char *key, const char *file, const char *arch,
 	    (found = catalogue_find(&cat, arch, release)) != NULL) {
 		*module = *found;
 		snprintf(path, sizeof(path), "%s/%s", key, file);
-		good = is_file(storefd, path, digest_of(module, file), &data, &len);
+		good = file_known(storefd, path, SYMBOLS_BYTES_MAX,
+				  digest_of(module, file));
 	}
-	free(data);
 	catalogue_free(&cat);
 	if (good)
 		return 1;
@@ -122,12 +108,10 @@ int store_put(int storefd, const char *key, const char *file, const void *data,
 	int fd, rc;
 
 	snprintf(partial, sizeof(partial), "%s.%ld" PARTIAL, key, (long)getpid());
-	if (tree_remove(storefd, partial, err) < 0 ||
-	    io_mkdir(storefd, partial, 0755, err) < 0)
+	fd = tree_new_dir(storefd, partial, err);
+	if (fd < 0)
 		return -1;
-	fd = openat(storefd, partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	rc = fd < 0 ? err_sys(err, errno, "opening %s", partial)
-		    : fill(fd, file, data, len_bytes, module, err);
+	rc = fill(fd, file, data, len_bytes, module, err);
 	io_close(&fd);
 	if (rc == 0 && renameat(storefd, partial, storefd, key) < 0 &&
 	    errno != ENOTEMPTY && errno != EEXIST)
@@ -142,19 +126,16 @@ int store_place(int storefd, const char *key, const char *file, int dirfd,
 		const struct module *module, struct err *err)
 {
 	const char *sha256 = digest_of(module, file);
-	char path[SHA256_HEX_SIZE + 64], *data = NULL;
+	char path[SHA256_HEX_SIZE + 64], *data;
 	size_t len;
-	int rc = 0;
+	int rc;
 
-	if (is_file(dirfd, file, sha256, &data, &len))
-		goto out;
-	free(data);
+	if (file_known(dirfd, file, SYMBOLS_BYTES_MAX, sha256))
+		return 0;
 	snprintf(path, sizeof(path), "%s/%s", key, file);
-	if (!is_file(storefd, path, sha256, &data, &len))
-		rc = err_set(err, ERR_FAILED, "%s of the store changed", path);
-	else
-		rc = file_put(dirfd, file, data, len, 0644, false, err) < 0 ? -1 : 1;
-out:
+	if (!file_read_known(storefd, path, SYMBOLS_BYTES_MAX, sha256, &data, &len))
+		return err_set(err, ERR_FAILED, "%s of the store changed", path);
+	rc = file_put(dirfd, file, data, len, 0644, false, err);
 	free(data);
-	return rc;
+	return rc < 0 ? -1 : 1;
 }

@@ -181,20 +181,15 @@ int symbols_build(const struct recipe *recipe, const struct kernel *kernel,
 	struct module entry = { .size_bytes = 0 };
 	char rel[NAME_MAX + 1];
 	struct err ignored;
-	int dirfd, rc = -1;
+	int dirfd, rc;
 
 	memcpy(entry.arch, module->arch, sizeof(entry.arch));
 	memcpy(entry.release, module->release, sizeof(entry.release));
 	snprintf(rel, sizeof(rel), "%s-%s.symbols", kernel->arch->name, kernel->release);
-	if (tree_remove(recipe->trees->fd, rel, err) < 0 ||
-	    io_mkdir(recipe->trees->fd, rel, 0755, err) < 0)
-		return -1;
-	dirfd = openat(recipe->trees->fd, rel,
-		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dirfd = tree_new_dir(recipe->trees->fd, rel, err);
 	if (dirfd < 0)
-		err_sys(err, errno, "opening %s", rel);
-	else
-		rc = build_in(recipe, kernel, keys, dirfd, &entry, err);
+		return -1;
+	rc = build_in(recipe, kernel, keys, dirfd, &entry, err);
 	io_close(&dirfd);
 	tree_remove(recipe->trees->fd, rel, &ignored);
 	if (rc < 0)

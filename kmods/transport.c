@@ -437,20 +437,6 @@ out:
 	return rc;
 }
 
-/* Whether dir has name with that digest. */
-static bool have(int dirfd, const char *name, const char *sha256, uint64_t max_bytes)
-{
-	char hex[SHA256_HEX_SIZE], *data;
-	struct err ignored;
-	size_t len;
-
-	if (file_read(dirfd, name, max_bytes, &data, &len, &ignored) < 0)
-		return false;
-	file_digest(data, len, hex);
-	free(data);
-	return strcmp(hex, sha256) == 0;
-}
-
 static int put_fd(int dirfd, const char *name, const struct sink *sink, const char *where,
 		  const char *sha256, uint64_t size, struct err *err)
 {
@@ -483,7 +469,7 @@ int transport_file(const struct transport *t, const char *where, const char *sha
 
 	if (dirfd < 0)
 		return -1;
-	if (have(dirfd, name, sha256, max)) {
+	if (file_known(dirfd, name, max, sha256)) {
 		rc = 0;
 		goto out;
 	}

@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,4 +175,43 @@ static int remove_level(int dirfd, const char *name, unsigned depth, struct err 
 int tree_remove(int dirfd, const char *name, struct err *err)
 {
 	return remove_level(dirfd, name, 0, err);
+}
+
+int tree_open_scratch(const char *path, char resolved[PATH_MAX], struct err *err)
+{
+	int fd = tree_open(path, err);
+
+	if (fd < 0)
+		return -1;
+	if (!realpath(path, resolved))
+		err_sys(err, errno, "resolving %s", path);
+	else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		err_set(err, ERR_FAILED, "another build is at work in %s", resolved);
+	else
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int tree_new_dir(int dirfd, const char *name, struct err *err)
+{
+	int fd;
+
+	if (tree_remove(dirfd, name, err) < 0 || io_mkdir(dirfd, name, 0755, err) < 0)
+		return -1;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "opening directory %s", name) : fd;
+}
+
+int tree_buildable(const char *path, struct err *err)
+{
+	for (const char *p = path; *p; p++) {
+		if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') &&
+		    !(*p >= '0' && *p <= '9') && !strchr("/._+-", *p))
+			return err_set(
+				err, ERR_FAILED,
+				"%.200s: kernels cannot be built below a name with '%c'",
+				path, *p);
+	}
+	return 0;
 }

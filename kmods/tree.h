@@ -38,6 +38,24 @@ int tree_mkdir(int rootfd, const char *path, struct err *err);
  */
 int tree_open(const char *path, struct err *err);
 
+/*
+ * Opens a directory as tree_open does, writes its name without links to resolved, and
+ * keeps other builds out of it until the descriptor is closed. Returns the descriptor or
+ * -1.
+ */
+int tree_open_scratch(const char *path, char resolved[PATH_MAX], struct err *err);
+
+/* Makes an empty directory in the place of whatever has that name. Returns it open, or
+ * -1.
+ */
+int tree_new_dir(int dirfd, const char *name, struct err *err);
+
+/*
+ * Is the name one below which kernels can be built? make and their makefiles split words
+ * at most other characters. Says which it has, or returns 0.
+ */
+int tree_buildable(const char *path, struct err *err);
+
 /* Removes name below dirfd, a directory with all that is in it; absent is fine. */
 int tree_remove(int dirfd, const char *name, struct err *err);
 

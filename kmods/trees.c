@@ -235,12 +235,9 @@ static int unpack_set(const struct trees *trees, const char *packages,
 	int fd, rc = 0;
 
 	snprintf(partial, sizeof(partial), "%s.partial", set->name);
-	if (tree_remove(trees->fd, partial, err) < 0 ||
-	    io_mkdir(trees->fd, partial, 0755, err) < 0)
-		return -1;
-	fd = openat(trees->fd, partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = tree_new_dir(trees->fd, partial, err);
 	if (fd < 0)
-		return err_sys(err, errno, "opening %s", partial);
+		return -1;
 	for (size_t i = 0; rc == 0 && i < set->count; i++)
 		rc = trees_unpack(packages, set->packages[i], fd, err);
 	if (rc == 0)

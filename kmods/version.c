@@ -48,8 +48,8 @@ static int order(const char *p, const char *end)
 	return letter(*p) ? (unsigned char)*p : (unsigned char)*p + 256;
 }
 
-static int compare_part(const char *a, const char *a_end, const char *b,
-			const char *b_end)
+static int compare_deb_part(const char *a, const char *a_end, const char *b,
+			    const char *b_end)
 {
 	while (a < a_end || b < b_end) {
 		while ((a < a_end && !digit(*a)) || (b < b_end && !digit(*b))) {
@@ -98,21 +98,6 @@ static int compare_epochs(const char *a, const char *b)
 		b_end = none + 1;
 	}
 	return compare_numbers(&a, a_end, &b, b_end);
-}
-
-int version_compare_deb(const char *a, const char *b)
-{
-	const char *a_end, *b_end, *a_rev, *b_rev;
-	int c = compare_epochs(a, b);
-
-	if (c != 0)
-		return c;
-	a = split(a, &a_end, &a_rev);
-	b = split(b, &b_end, &b_rev);
-	c = compare_part(a, a_end, b, b_end);
-	return c ? c
-		 : compare_part(a_rev, a_rev + strlen(a_rev), b_rev,
-				b_rev + strlen(b_rev));
 }
 
 static bool rpm_mark(char c)
@@ -193,7 +178,10 @@ static int compare_rpm_part(const char *a, const char *a_end, const char *b,
 	}
 }
 
-int version_compare_rpm(const char *a, const char *b)
+typedef int compare_fn(const char *a, const char *a_end, const char *b,
+		       const char *b_end);
+
+static int compare(const char *a, const char *b, compare_fn *compare_parts)
 {
 	const char *a_end, *b_end, *a_rev, *b_rev;
 	int c = compare_epochs(a, b);
@@ -202,8 +190,18 @@ int version_compare_rpm(const char *a, const char *b)
 		return c;
 	a = split(a, &a_end, &a_rev);
 	b = split(b, &b_end, &b_rev);
-	c = compare_rpm_part(a, a_end, b, b_end);
+	c = compare_parts(a, a_end, b, b_end);
 	return c ? c
-		 : compare_rpm_part(a_rev, a_rev + strlen(a_rev), b_rev,
-				    b_rev + strlen(b_rev));
+		 : compare_parts(a_rev, a_rev + strlen(a_rev), b_rev,
+				 b_rev + strlen(b_rev));
+}
+
+int version_compare_deb(const char *a, const char *b)
+{
+	return compare(a, b, compare_deb_part);
+}
+
+int version_compare_rpm(const char *a, const char *b)
+{
+	return compare(a, b, compare_rpm_part);
 }
