@@ -27,20 +27,7 @@ capture() {
 	echo "# $guest: $arch $(cut -d ' ' -f 1 "$dir/uname")"
 	vm_ctl "$guest" put "build/release/$arch/bin/capture" /opt/capture 755
 	disk=$dir/evidence.img
-	truncate -s 4G "$disk"
-	/sbin/mke2fs -q -F -t ext4 -L FVOL -E lazy_itable_init=0,lazy_journal_init=0 "$disk"
-	vm_attach "$guest" "$disk" "$SERIAL"
-	# shellcheck disable=SC2016 # the guest's shell expands it
-	vm_run "$guest" 60 sh -c 'n=100
-		while [ $n -gt 0 ]; do
-			for d in /sys/block/nvme*; do
-				read -r s < $d/device/serial && [ "$s" = '"$SERIAL"' ] &&
-					mount -t ext4 /dev/${d##*/} /mnt && exit 0
-			done
-			sleep 0.1
-			n=$((n - 1))
-		done
-		exit 1'
+	path_disk "$guest" 4G "$disk" "$SERIAL" -E lazy_itable_init=0,lazy_journal_init=0
 	for format; do
 		vm_run "$guest" 20 mkdir "/mnt/$format"
 		vm_run "$guest" 300 /opt/capture --evidence "/mnt/$format" \

@@ -18,21 +18,8 @@ images_boot() {
 
 # Arguments: SIZE IMAGE SERIAL. Attaches an empty disk and mounts it at /mnt.
 images_disk() {
-	truncate -s "$1" "$2"
-	/sbin/mke2fs -q -F -t ext4 -m 0 -L FVOL "$2"
-	vm_attach "$guest" "$2" "$3"
-	# shellcheck disable=SC2016 # the guest's shell expands it
-	vm_run "$guest" 60 sh -c 'for tries in 1 2 3 4 5 6 7 8 9 10; do
-			for d in /sys/class/nvme/*; do
-				read -r s < "$d/serial"
-				if [ "$s" = "$1" ] && [ -b "/dev/${d##*/}n1" ]; then
-					mkdir -p /mnt && mount "/dev/${d##*/}n1" /mnt &&
-						exec mkdir /mnt/evidence
-				fi
-			done
-			sleep 1
-		done
-		exit 1' sh "$3"
+	path_disk "$guest" "$1" "$2" "$3" -m 0
+	vm_run "$guest" 20 mkdir /mnt/evidence
 }
 
 # Arguments: SERIAL. Unmounts and detaches what images_disk made.

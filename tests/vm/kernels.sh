@@ -53,20 +53,7 @@ boot() {
 	# LiME's stream comes over lo, and guests begin with lo down.
 	vm_run "$guest" 20 ifconfig lo up
 	disk=$dir/evidence.img
-	truncate -s 2G "$disk"
-	/sbin/mke2fs -q -F -t ext4 -L FVOL -E lazy_itable_init=0,lazy_journal_init=0 "$disk"
-	vm_attach "$guest" "$disk" "$SERIAL"
-	# shellcheck disable=SC2016
-	vm_run "$guest" 60 sh -c 'n=100
-		while [ $n -gt 0 ]; do
-			for d in /sys/block/nvme*; do
-				read -r s < $d/device/serial && [ "$s" = '"$SERIAL"' ] &&
-					mount -t ext4 /dev/${d##*/} /mnt && exit 0
-			done
-			sleep 0.1
-			n=$((n - 1))
-		done
-		exit 1'
+	path_disk "$guest" 2G "$disk" "$SERIAL" -E lazy_itable_init=0,lazy_journal_init=0
 }
 
 # Arguments: TITLE WANTED-EXIT OPTION... (of capture). Its exit code; output in $dir/out and

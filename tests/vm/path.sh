@@ -52,6 +52,28 @@ path_prepare() {
 	sh tests/vm/mkroot.sh "$1" "$VM_ROOT" ${2:+"$2"}
 }
 
+# Arguments: GUEST SIZE IMAGE SERIAL [OPTION OF MKE2FS...]. Attaches an empty disk with our
+# label and mounts it at /mnt.
+path_disk() {
+	path_guest=$1 path_size=$2 path_image=$3 path_serial=$4
+	shift 4
+	truncate -s "$path_size" "$path_image"
+	/sbin/mke2fs -q -F -t ext4 -L FVOL "$@" "$path_image"
+	vm_attach "$path_guest" "$path_image" "$path_serial"
+	# shellcheck disable=SC2016 # the guest's shell expands it
+	vm_run "$path_guest" 60 sh -c 'n=100
+		mkdir -p /mnt
+		while [ $n -gt 0 ]; do
+			for d in /sys/block/nvme*; do
+				read -r s < $d/device/serial && [ "$s" = "$1" ] &&
+					mount -t ext4 /dev/${d##*/} /mnt && exit 0
+			done
+			sleep 0.1
+			n=$((n - 1))
+		done
+		exit 1' sh "$path_serial"
+}
+
 # Arguments: GUEST STEP [NAME=VALUE...]. Runs a document's step as the agent does; the exit
 # code is in STEP_CODE, "never" when there was none; output in $dir/STEP.out and .err.
 path_step() {

@@ -32,21 +32,8 @@ ask() {
 	vm_ctl "$guest" insmod /opt/facts.ko
 	vm_run "$guest" 20 cat /proc/fvol_facts
 	cp "$VM_OUT" "$dir/facts"
-	truncate -s 1G "$dir/evidence.img"
-	/sbin/mke2fs -q -F -t ext4 -L FVOL -E lazy_itable_init=0,lazy_journal_init=0 \
-		"$dir/evidence.img"
-	vm_attach "$guest" "$dir/evidence.img" "$SERIAL"
-	# shellcheck disable=SC2016
-	vm_run "$guest" 60 sh -c 'n=100
-		while [ $n -gt 0 ]; do
-			for d in /sys/block/nvme*; do
-				read -r s < $d/device/serial && [ "$s" = '"$SERIAL"' ] &&
-					mount -t ext4 /dev/${d##*/} /mnt && exit 0
-			done
-			sleep 0.1
-			n=$((n - 1))
-		done
-		exit 1'
+	path_disk "$guest" 1G "$dir/evidence.img" "$SERIAL" \
+		-E lazy_itable_init=0,lazy_journal_init=0
 	vm_run "$guest" 300 /opt/capture --evidence /mnt --instance "$INSTANCE" --no-hash
 	same "$1: capture" "$VM_STATUS" 'exit 0'
 	vm_run "$guest" 60 umount /mnt
