@@ -9,6 +9,7 @@ root=$PWD
 kmods=${KMODS:-$root/build/release/x86_64/bin/kmods}
 checked=$root/build/check/bin/kmods
 # What is wrong is said on stderr.
+# shellcheck disable=SC2034 # checks.sh reads it
 streams=err
 work=$(mktemp -d)
 server=
@@ -38,7 +39,7 @@ bad_source() {
 	expect "$1" "$2" "$3" resolve "$4
 kernel s * x86_64 newest 1"
 	[ ! -e "$work/lock" ] && rc=0 || rc=1
-	result $rc "$2: no lock file is written"
+	result "$rc" "$2: no lock file is written"
 }
 
 # Arguments: none. Prints role, architecture, release, package and version of the lock.
@@ -78,7 +79,7 @@ for where in "$work/deb" "file://$work/deb" "$web/deb" "$web/moved/deb"; do
 	expect 0 "an archive at ${where%%"$work"*}" '' resolve "source s deb $where stable $key
 $kernels"
 	lock_words | diff "$work/debian.want" - > "$work/err" && rc=0 || rc=1
-	result $rc 'its kernels, with the packages of their versions'
+	result "$rc" 'its kernels, with the packages of their versions'
 done
 expect 0 'an armored key' '' resolve "source s deb $work/deb stable key=$work/key.asc
 $kernels"
@@ -86,11 +87,11 @@ expect 0 'newest 1 of several' '' resolve "source s deb $work/deb stable $key
 kernel s generic x86_64 newest 1"
 grep -q '^headers x86_64 6.1.0-100-amd64 ' "$work/lock" &&
 	! grep -q '6.1.0-99-amd64' "$work/lock" && rc=0 || rc=1
-result $rc 'is the newest: 100, not 99'
+result "$rc" 'is the newest: 100, not 99'
 expect 0 'oldest 1' '' resolve "source s deb $work/deb stable $key
 kernel s generic x86_64 oldest 1"
 grep -q '^headers x86_64 6.1.0-99-amd64 ' "$work/lock" && rc=0 || rc=1
-result $rc 'is the oldest'
+result "$rc" 'is the oldest'
 expect 0 'a release' '' resolve "source s deb $work/deb stable $key
 kernel s * x86_64 6.1.0-99-amd64"
 expect 5 'a release that nobody has' 'offers no kernel * x86_64 6.1.0-98-amd64' resolve \
@@ -100,17 +101,17 @@ expect 0 'all' 'x86_64 6.1.0-97-amd64 is left out: s has no linux-headers-6.1.0-
 	resolve "source s deb $work/deb stable $key
 kernel s * x86_64 all"
 [ "$(grep -c '^headers' "$work/lock")" -eq 3 ] && rc=0 || rc=1
-result $rc 'a kernel that lacks a package is left out and told, the others are there'
+result "$rc" 'a kernel that lacks a package is left out and told, the others are there'
 expect 0 'kbuild of another source' '' resolve "source s deb $work/deb stable $key kbuild=t
 source t deb $work/deb other $key
 kernel s cloud x86_64 newest 1"
 grep -q '^kbuild x86_64 6.1.0-99-cloud-amd64 linux-kbuild-6.1 6.1.210-1 ' "$work/lock" &&
 	rc=0 || rc=1
-result $rc 'is taken from there'
+result "$rc" 'is taken from there'
 expect 0 'one package of a source' '' "$checked" resolve --list "$work/list" --source t \
 	--package linux-kbuild-6.1 --scratch "$work/scratch"
 grep -q '^linux-kbuild-6.1 6.1.210-1 [0-9a-f]\{64\} [0-9]* /' "$work/out" && rc=0 || rc=1
-result $rc 'is printed'
+result "$rc" 'is printed'
 
 bad_source 1 'an archive that another key signed' 'not signed by the named key' \
 	"source s deb $work/deb stable key=$work/other.gpg"
@@ -188,7 +189,7 @@ kernel t * x86_64 all
 kernel s cloud x86_64 7.0
 kernel s cloud x86_64 all"
 grep -q 's offers no kernel cloud x86_64 7.0' "$work/err" && rc=0 || rc=1
-result $rc 'both are told'
+result "$rc" 'both are told'
 
 echo "# lists"
 # Arguments: name, text, the list.
@@ -210,7 +211,7 @@ bad_list 'no line that we know' ':2: kernal' "
 kernal s"
 expect 5 'a list that asks for nothing' 'asks for no kernel' resolve "source s dir $work"
 [ ! -e "$work/lock" ] && rc=0 || rc=1
-result $rc 'it gives no lock file'
+result "$rc" 'it gives no lock file'
 # Root would rename over /dev/null as well.
 mkfifo "$work/pipe"
 printf 'source s deb %s stable %s\nkernel s cloud x86_64 newest 1\n' "$work/deb" "$key" \
@@ -218,7 +219,7 @@ printf 'source s deb %s stable %s\nkernel s cloud x86_64 newest 1\n' "$work/deb"
 expect 5 'a lock file that is none' 'no regular file and is not replaced' "$checked" resolve \
 	--list "$work/list" --out "$work/pipe" --scratch "$work/scratch"
 [ -p "$work/pipe" ] && rc=0 || rc=1
-result $rc 'it stays what it was'
+result "$rc" 'it stays what it was'
 
 echo "# fetching"
 resolve "source s deb $web/deb stable $key
@@ -235,14 +236,14 @@ fetch() {
 fetch 0 'packages over HTTP' ''
 [ "$(find "$work/got" -type f | wc -l)" -eq 6 ] && cmp -s "$work/lock" "$work/lock" &&
 	grep -v '^#' "$work/lock" | cmp -s - "$work/used" && rc=0 || rc=1
-result $rc 'all but the image are there, and the list to build from'
+result "$rc" 'all but the image are there, and the list to build from'
 fetch 0 'images too' '' --images
 [ "$(find "$work/got" -name 'linux-image*' | wc -l)" -eq 1 ] && rc=0 || rc=1
-result $rc 'the image is there'
+result "$rc" 'the image is there'
 before=$(find "$work/got" -printf '%f %i %T@\n' | LC_ALL=C sort)
 "$checked" fetch --lock "$work/lock" --packages "$work/got" --scratch "$work/scratch"
 [ "$(find "$work/got" -printf '%f %i %T@\n' | LC_ALL=C sort)" = "$before" ] && rc=0 || rc=1
-result $rc 'what is there is left alone'
+result "$rc" 'what is there is left alone'
 good=$work/lock.good
 cp "$work/lock" "$good"
 deb=$(find "$work/deb/pool" -name 'linux-headers-6.1.0-99-cloud-amd64*')
@@ -252,7 +253,7 @@ fetch 5 'a package with other bytes' 'is another file: SHA-256'
 grep -q '1 of 2 kernels cannot be had' "$work/err" && [ ! -e "$work/used" ] &&
 	[ ! -e "$work/got/${deb##*/}" ] &&
 	[ -e "$work/got/linux-headers-6.1.0-100-amd64_6.1.200-1_amd64.deb" ] && rc=0 || rc=1
-result $rc 'its kernel is named, the other one is there, and no list to build from'
+result "$rc" 'its kernel is named, the other one is there, and no list to build from'
 head -c 100 "$work/kept.deb" > "$deb"
 fetch 5 'a truncated package' 'is another file'
 cat "$work/kept.deb" "$work/kept.deb" > "$deb"
@@ -277,7 +278,7 @@ fetch 0 'a package that is gone' \
 	'WARNING: x86_64 6.1.0-98-cloud-amd64 is replaced by 6.1.0-99-cloud-amd64' \
 	--list "$work/list"
 [ "$(grep -c ' successor$' "$work/used")" -eq 4 ] && rc=0 || rc=1
-result $rc 'its successor is marked'
+result "$rc" 'its successor is marked'
 cp "$good" "$work/lock"
 rm "$deb"
 fetch 5 'a package that the index has, but not the archive' \
@@ -299,11 +300,11 @@ if [ "$(id -u)" -eq 0 ]; then
 		cut -d ' ' -f 1) 100000 $work/large.deb" > "$work/one.lock"
 	expect 5 'a full disk' 'No space left on device' full_disk
 	[ ! -e "$work/full.used" ] && rc=0 || rc=1
-	result $rc 'leaves no list to build from'
+	result "$rc" 'leaves no list to build from'
 else
 	echo "skip a full disk: not root"
 fi
 
 # shellcheck source=/dev/null
 . tests/kmods/repos-rpm.sh
-exit $failed
+exit "${failed:?}"

@@ -30,11 +30,11 @@ builds() {
 				--lime build/lime/src --lime-version 1.12.0 \
 				--scratch "$work/scratch" --out "$work/out" --jobs 2
 	} > "$work/out.log" 2> "$work/err" || rc=1
-	result $rc "$1"
+	result "$rc" "$1"
 	ko=$work/out/$2/$3/lime.ko
 	rc=0
 	grep -aqF "vermagic=$3 SMP " "$ko" || rc=1
-	result $rc "$1: the module is for $3"
+	result "$rc" "$1: the module is for $3"
 }
 
 # The one cloud kernel of 6.1 of each architecture.
@@ -55,17 +55,17 @@ before=$(cd "$work/tree" && find . -printf '%P %i %T@ %s\n' | LC_ALL=C sort | sh
 builds 'a build tree' x86_64 $rel "source s tree $work/tree
 kernel s * x86_64 all"
 cmp "$ko" "$work/rh.ko" > "$work/err" 2>&1 && rc=0 || rc=1
-result $rc 'the same headers give the same module'
+result "$rc" 'the same headers give the same module'
 [ "$(cd "$work/tree" && find . -printf '%P %i %T@ %s\n' | LC_ALL=C sort | sha256sum)" = \
 	"$before" ] && rc=0 || rc=1
-result $rc 'the tree is as it was'
+result "$rc" 'the tree is as it was'
 echo >> "$work/tree/Makefile"
 rc=0
 "$kmods" build --lock "$work/lock" --packages "$work/got" --lime build/lime/src \
 	--lime-version 1.12.0 --scratch "$work/scratch2" --out "$work/out2" \
 	> "$work/out.log" 2> "$work/err" || rc=$?
 [ $rc -eq 5 ] && grep -q 'has changed since it was listed' "$work/err" && rc=0 || rc=1
-result $rc 'a tree that has changed is refused'
+result "$rc" 'a tree that has changed is refused'
 
 # A foreign architecture: its rpm has programs that do not run here.
 rel=6.1.99-1.test.aarch64
@@ -86,7 +86,7 @@ rc=0
 	> "$work/out.log" 2> "$work/err" || rc=$?
 [ $rc -eq 5 ] && grep -q 'is left out: s has no kernel-devel for this machine' "$work/err" &&
 	rc=0 || rc=1
-result $rc 'without those programs the kernel is left out and told'
+result "$rc" 'without those programs the kernel is left out and told'
 
 rel=6.1.99-1.2-default
 make_whole_tree "$kmods" build/dl "$work/x86_64.lock" x86_64 $rel
@@ -136,4 +136,4 @@ dpkg-deb -Zgzip -z1 --root-owner-group -b "$work/ubuntu/all" "$work/ubuntu/" > "
 builds 'headers of Ubuntu for aarch64, programs for amd64' aarch64 $rel \
 	"source s dir $work/ubuntu
 kernel s aws aarch64 all"
-exit $failed
+exit "${failed:?}"

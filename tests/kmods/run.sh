@@ -9,6 +9,7 @@ checked=$root/build/check/bin/kmods
 lock=$root/build/kernels/used.lock
 lime=$root/build/lime/src
 # What is wrong is said on stderr.
+# shellcheck disable=SC2034 # checks.sh reads it
 streams=err
 # Not below build/: another user must be able to build in it.
 work=$(mktemp -d)
@@ -38,7 +39,7 @@ refused() {
 			[ -e /fvol-test-escape ]; then
 			rc=1
 		fi
-		result $rc "$label: nothing is written outside"
+		result "$rc" "$label: nothing is written outside"
 	done
 }
 
@@ -114,9 +115,9 @@ for how in xz zst gz; do
 		usr/link l 777 /usr/file 1
 		usr/tool f 755  1
 	EOF
-	result $rc "its files, links and modes ($how)"
+	result "$rc" "its files, links and modes ($how)"
 	(cd "$work" && sha256sum "good.$how.deb") | cmp -s - "$work/out" || rc=1
-	result $rc "its hash is printed ($how)"
+	result "$rc" "its hash is printed ($how)"
 done
 size=$(stat -c %s "$work/good.xz.deb")
 head -c $((size - 40)) "$work/good.xz.deb" > "$work/short.deb"
@@ -132,7 +133,7 @@ rm -rf "$work/into"
 expect 1 'another hash than expected' 'is another file' "$kmods" unpack --into "$work/into" \
 	--sha256 "$(printf '0%.0s' $(seq 64))" "$work/good.xz.deb"
 [ -z "$(ls -A "$work/into")" ] && rc=0 || rc=1
-result $rc 'nothing of it is unpacked'
+result "$rc" 'nothing of it is unpacked'
 expect 1 'a package that is not in the lock file' 'is not in the lock file' \
 	"$kmods" unpack --into "$work/into" --lock "$lock" "$work/good.xz.deb"
 expect 0 'an entry over one of an earlier package is its own' '' \
@@ -176,7 +177,7 @@ expect 5 'LOCKED=1 and a package that is gone' 'LOCKED=1 forbids' \
 	env LOCKED=1 DL= FVOL_LOCK="$work/gone.lock" FVOL_DL="$work/dl" \
 	FVOL_USED="$work/fetch/used.lock" sh kmods/fetch.sh
 [ ! -e "$work/fetch/used.lock" ] && rc=0 || rc=1
-result $rc 'it leaves no list to build from'
+result "$rc" 'it leaves no list to build from'
 mkdir "$work/offline"
 (cd "$lime/.." && tar -cf "$work/offline/v1.12.0.tar.gz" src)
 expect 0 'LiME from an archive with the pinned content' '' \
@@ -184,5 +185,5 @@ expect 0 'LiME from an archive with the pinned content' '' \
 	FVOL_DL="$work/dl" sh kmods/lime.sh
 grep -q '^1\.12\.0 .* v1\.12\.0\.tar\.gz$' "$work/lime-out/used" &&
 	diff -r "$lime" "$work/lime-out/src" && rc=0 || rc=1
-result $rc 'it is that source'
-exit $failed
+result "$rc" 'it is that source'
+exit "${failed:?}"
