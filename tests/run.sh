@@ -4,18 +4,27 @@
 # else is detail. A program that ends badly without a FAIL line is a failure of its own,
 # one that takes too long "never finished": a failure too, but said as what it is.
 # The last line is "N passed, N failed, N skipped". Exit: 0 none failed; 1 otherwise.
+#
+# Without arguments what runs in guests, which keeps one core busy, runs beside all the
+# rest; what a test printed is shown when it has ended.
 set -eu
 cd "$(dirname "$0")/.."
 log=build/check/run
 mkdir -p "$log"
-passed=0 failed=0 skipped=0
+: > "$log/counts"
 expected_skips=tests/expected-skips
 
 # Arguments: name, limit in seconds, command... Runs it, shows and counts its lines.
 run() {
+	out=$log/$(echo "$1" | tr ' /' '__').log
+	count "$@" > "$out.shown"
+	flock "$log/counts" cat "$out.shown"
+}
+
+# Arguments: as run's. Prints what is to be shown, and adds a line to the counts.
+count() {
 	name=$1 limit=$2
 	shift 2
-	out=$log/$(echo "$name" | tr ' /' '__').log
 	echo "== $name"
 	start=$(date +%s)
 	rc=0
@@ -48,7 +57,7 @@ run() {
 	fi
 	[ "$bad" -eq 0 ] || tail -n 60 "$out" | sed 's/^/    /'
 	echo "   $ok passed, $bad failed, $skip skipped ($(($(date +%s) - start)) s)"
-	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	echo "$ok $bad $skip" >> "$log/counts"
 }
 
 unit() {
@@ -82,18 +91,18 @@ kmods() {
 	run kmods 900 sh tests/kmods/run.sh
 	run 'kmods build' 900 sh tests/kmods/build.sh
 	run 'kmods types' 900 sh tests/kmods/types.sh
-	run 'kmods boot' 900 sh tests/kmods/boot.sh
 	run 'kmods sources' 600 sh tests/kmods/repos.sh
 	run 'kmods catalogue' 600 sh tests/kmods/catalogue.sh
 	run 'kmods hook' 300 sh tests/kmods/hook.sh
 	run 'kmods rpm builds' 900 sh tests/kmods/rpm-build.sh
 }
+boot() { run 'kmods boot' 900 sh tests/kmods/boot.sh; }
 image() {
 	run image 900 sh tests/image/run.sh
 	run 'image sign' 300 sh tests/image/sign.sh
 	run 'image mount' 300 sh tests/image/mount.sh
-	run 'image growth' 1200 sh tests/image/grow.sh 4G 64G 1100G
 }
+growth() { run 'image growth' 1200 sh tests/image/grow.sh 4G 64G 1100G; }
 vm() {
 	kernel=$(find build/kernels/x86_64 -name 'vmlinuz-*' | sort -V | tail -n 1)
 	run 'vm instruments' 120 sh tests/vm/instruments.sh
@@ -115,18 +124,37 @@ upload() {
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
-[ $# -gt 0 ] || set -- build rules unit fuzz http cli binaries documents scripts kmods image \
-	upload vm reproducible
-for suite; do
-	case $suite in
-	build | rules | unit | fuzz | http | cli | binaries | documents | scripts | kmods | image | \
-		upload | vm | \
-		reproducible) "$suite" ;;
-	*)
-		echo "run: unknown suite $suite" >&2
-		exit 2
-		;;
-	esac
-done
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+# Arguments: suites. Runs them, one after the other.
+suites() {
+	for suite; do
+		case $suite in
+		build | rules | unit | fuzz | http | cli | binaries | documents | scripts | \
+			kmods | boot | image | growth | upload | vm | reproducible) "$suite" ;;
+		*)
+			echo "run: unknown suite $suite" >&2
+			exit 2
+			;;
+		esac
+	done
+}
+
+if [ $# -gt 0 ]; then
+	suites "$@"
+else
+	suites build
+	suites vm growth boot &
+	guests=$!
+	# An interrupt does not reach what a shell has in the background. timeout, which is
+	# its child, ends what it began.
+	trap 'kill $guests $(pgrep -P $guests) 2> /dev/null || :' EXIT
+	trap 'exit 5' HUP INT TERM
+	suites rules unit fuzz http cli binaries documents scripts kmods image upload \
+		reproducible
+	wait $guests
+	trap - EXIT HUP INT TERM
+fi
+awk '{ ok += $1; bad += $2; skip += $3 }
+	END {
+		print ok + 0 " passed, " bad + 0 " failed, " skip + 0 " skipped"
+		exit bad > 0
+	}' "$log/counts"
