@@ -198,6 +198,10 @@ expect 5 'a second build at the same time' 'another build is at work' \
 	build_with "$lock" "$k"
 kill -KILL "-$pid"
 wait "$pid" 2> /dev/null || :
+# Its children hold the lock until they are gone, too.
+while kill -0 "-$pid" 2> /dev/null; do
+	sleep 0.1
+done
 check 'killed in the middle, it leaves a true catalogue' true_catalogue "$k"
 expect 0 'a build after that' 'built in' build_with "$lock" "$k"
 check 'it goes on where the other was' said 'built in' 1
