@@ -567,10 +567,13 @@ make_writable() {
 			mount -n -i -o "$1" "$MNT_SOURCE" "$VOLUME" >&2 ||
 			die 5 "making $VOLUME writable failed"
 		# Nor need it look for the best place among many: that costs as much.
-		setting=/sys/fs/ext4/${MNT_SOURCE##*/}/mb_prefetch_limit
-		if [ -f "$setting" ]; then
-			echo 0 2> /dev/null > "$setting" || :
-		fi
+		# Both, for the limit does not hold once no group is large enough.
+		for setting in mb_prefetch mb_prefetch_limit; do
+			setting=/sys/fs/ext4/${MNT_SOURCE##*/}/$setting
+			if [ -f "$setting" ]; then
+				echo 0 2> /dev/null > "$setting" || :
+			fi
+		done
 	fi
 	find_mount
 	is_our_mount || die 5 "$WHY"
