@@ -123,17 +123,21 @@ static bool usable(const char *name, const char *why)
 	return v->usable && strstr(v->reason, why);
 }
 
-/* Looking through the catalogue costs pages of the machine. */
-static void lime_is_asked_when_it_is_needed(void)
+/* Each file that is looked at costs pages of the machine. */
+static void others_are_asked_when_they_are_needed(void)
 {
 	const struct source_verdict *lime = &list.at[3].verdict;
 
 	set_up();
 	preflight(&env, &ranges, true, &list);
-	CHECK(!strstr(lime->reason, "not asked"));
+	for (size_t i = 0; i < PREFLIGHT_SOURCES; i++)
+		CHECK(list.at[i].asked &&
+		      !strstr(list.at[i].verdict.reason, "not asked"));
 	CHECK(preflight(&env, &ranges, false, &list) == 0);
-	CHECK(!lime->usable && strstr(lime->reason, "not asked") &&
-	      strstr(lime->reason, "kcore"));
+	CHECK(list.at[0].asked);
+	for (size_t i = 1; i < PREFLIGHT_SOURCES; i++)
+		CHECK(!list.at[i].asked && !list.at[i].verdict.usable &&
+		      strstr(list.at[i].verdict.reason, "not asked: kcore is usable"));
 	unlinkat(dirfd, "kcore", 0);
 	put("kernel/security/lockdown", "none integrity [confidentiality]\n");
 	CHECK(preflight(&env, &ranges, false, &list) == -1);
@@ -232,6 +236,31 @@ static void upstream_versions_are_found(void)
 	host_read(dirfd, dirfd, &host);
 	CHECK(host.version == 0);
 	CHECK(usable("bpf", "runs bpf programs"));
+	tear_down();
+}
+
+/* Of the running kernel no file but /proc itself is opened: system calls tell the same.
+ */
+static void the_running_kernel_is_asked_itself(void)
+{
+	int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct utsname name;
+	struct host host, whole;
+
+	if (procfd < 0 || uname(&name) < 0)
+		abort();
+	set_up();
+	put("sys/kernel/osrelease", "9.9.9\n");
+	host_identify(dirfd, &host);
+	CHECK_STR(host.release, "9.9.9");
+	CHECK(host.lockdown == LOCKDOWN_UNKNOWN);
+	host_identify(procfd, &host);
+	CHECK_STR(host.release, name.release);
+	CHECK(host.version != 0 && host.has_capabilities);
+	host_read(procfd, dirfd, &whole);
+	CHECK(whole.capabilities == host.capabilities);
+	CHECK(whole.lockdown == LOCKDOWN_NONE);
+	close(procfd);
 	tear_down();
 }
 
@@ -426,7 +455,7 @@ static void a_silent_stream_times_out(void)
 /* The same fake memory through kcore, and as a file in the place of /dev/crash. */
 static void sources_read_what_is_there(void)
 {
-	struct source source = { &source_kcore, NULL };
+	struct source source = { .ops = &source_kcore };
 	uint64_t words[1024];
 	int fd;
 
@@ -439,7 +468,7 @@ static void sources_read_what_is_there(void)
 	      FAKE_GAP_BYTES);
 	CHECK(source.ops->close(&source, &err) == 0 && !source.state);
 	CHECK(source.ops->close(&source, &err) == 0);
-	source = (struct source){ &source_crash, NULL };
+	source = (struct source){ .ops = &source_crash };
 	CHECK(source.ops->open(&source, &env, &ranges, &err) < 0 &&
 	      err.kind == ERR_REFUSED);
 	CHECK(source.ops->close(&source, &err) == 0);
@@ -469,10 +498,11 @@ static void room_and_holes_meet(void)
 int main(void)
 {
 	RUN(the_order_is_the_preference);
-	RUN(lime_is_asked_when_it_is_needed);
+	RUN(others_are_asked_when_they_are_needed);
 	RUN(every_refusal_has_its_reason);
 	RUN(kernels_that_fail_whole_reads);
 	RUN(upstream_versions_are_found);
+	RUN(the_running_kernel_is_asked_itself);
 	RUN(the_manifest_vouches_for_the_catalogue);
 	RUN(lime_is_asked_of_the_catalogue);
 	RUN(only_our_connection_is_ours);

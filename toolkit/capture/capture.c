@@ -27,6 +27,7 @@
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/processor.h"
 #include "toolkit/lib/record.h"
+#include "toolkit/lib/sourceutil.h"
 
 /* Large, and one of it: not on a stack. */
 static struct capture cap;
@@ -81,24 +82,32 @@ static int choose_source(const struct options *opt, struct err *err)
 	return err_set(err, ERR_REFUSED, "no source of memory is usable%s", why);
 }
 
-/* The second source is for single pages, and never one that loads code. */
+/*
+ * The second source is for single pages, and never one that loads code. Its verdict in
+ * the preflight becomes what opening it said.
+ */
 static void open_second(void)
 {
 	struct source_env env = cap.env;
-	struct err ignored;
+	struct err err, ignored;
 
 	env.max_read_bytes = IO_BLOCK;
+	env.direct_map = cap.source.direct_map;
 	for (size_t i = 0; i < PREFLIGHT_SOURCES; i++) {
 		const struct source_ops *ops = cap.preflight.at[i].ops;
+		struct source_verdict *verdict = &cap.preflight.at[i].verdict;
 
 		if (ops == cap.source.ops || ops->loads_code || ops->sequential ||
-		    !cap.preflight.at[i].verdict.usable)
+		    (cap.preflight.at[i].asked && !verdict->usable))
 			continue;
 		cap.second.ops = ops;
-		if (ops->open(&cap.second, &env, &cap.ranges, &ignored) == 0) {
+		if (ops->open(&cap.second, &env, &cap.ranges, &err) == 0) {
+			verdict_set(verdict, true, "opened for what %s does not give",
+				    cap.source.ops->name);
 			cap.has_second = true;
 			return;
 		}
+		verdict_set(verdict, false, "%s", err.text);
 		ops->close(&cap.second, &ignored);
 	}
 }
@@ -287,6 +296,8 @@ static int write_image(int dirfd, struct err *err)
 			set_evidence_name();
 		return write_image(dirfd, err);
 	}
+	/* Of whole evidence evidence_write() makes everything durable at once. */
+	cap.image.deferred = cap.opt->evidence != NULL;
 	if (rc == 0)
 		rc = finish_image(err);
 	else
@@ -297,7 +308,6 @@ static int write_image(int dirfd, struct err *err)
 	if (has_evidence()) {
 		struct err log_err;
 
-		/* Of a whole one evidence_write() makes all durable at once. */
 		cap.log.deferred = rc == 0;
 		if (store_finish(&cap.store, &cap.log, rc == 0 ? err : &log_err) < 0)
 			rc = -1;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -71,7 +72,7 @@ static void describe_clock(const struct capture *cap, struct json *doc,
 	record_time(doc, in, "booted", cap->booted_ns);
 	/* Not 0 by more than a correction's pace: the clock was set while capturing. */
 	json_add_i64(doc, in, "clock_moved_ns", cap->booted_at_end_ns - cap->booted_ns);
-	record_clock(doc, in, cap->env.sys_dirfd);
+	record_clock(doc, in);
 }
 
 /* What the analyst must know and nothing else of the record tells so plainly. */
@@ -112,6 +113,20 @@ static int hash_fd(const struct capture *cap, int fd, uint8_t digest[SHA256_LEN]
 			    digest, err);
 }
 
+/*
+ * By the name that it was started by, whose way through the directories is known to the
+ * kernel already: the one through /proc/self would change ten pages of its memory.
+ */
+static int open_self(struct err *err)
+{
+	const char *path = (const char *)getauxval(AT_EXECFN);
+	int fd = -1;
+
+	if (path && path[0] == '/')
+		fd = io_open_direct(AT_FDCWD, path, true, err);
+	return fd >= 0 ? fd : io_open_direct(AT_FDCWD, "/proc/self/exe", true, err);
+}
+
 /* The tool's own bytes, as they run. */
 static void describe_tool(const struct capture *cap, struct json *doc,
 			  struct json_node *in)
@@ -120,7 +135,7 @@ static void describe_tool(const struct capture *cap, struct json *doc,
 	uint8_t digest[SHA256_LEN];
 	char hex[SHA256_HEX_SIZE];
 	struct err ignored;
-	int fd = io_open_direct(AT_FDCWD, "/proc/self/exe", true, &ignored);
+	int fd = open_self(&ignored);
 
 	json_add_str(doc, tool, "name", "capture");
 	json_add_str(doc, tool, "version", FVOL_VERSION);
@@ -273,21 +288,30 @@ static int open_custody(struct capture *cap, int dirfd, struct err *err)
 	return cap->custody_fd < 0 ? -1 : 0;
 }
 
-int evidence_write(struct capture *cap, int dirfd, const struct err *failure,
-		   struct err *err)
+/* Everything but making it durable. */
+static int write_all(struct capture *cap, int dirfd, const struct err *failure,
+		     struct err *err)
 {
-	int rc;
-
 	cap->store.arena = cap->pipeline.map;
 	cap->store.arena_bytes = file_room(cap);
 	if ((dirfd >= 0 && io_mkdir(dirfd, BUNDLE_DIR, 0700, err) < 0) ||
 	    open_custody(cap, dirfd, err) < 0)
 		return -1;
-	rc = write_record(cap, failure, err);
-	if (rc == 0)
-		rc = write_lists(cap, failure, err);
-	/* All the small files at once: each commit of the journal costs memory. */
-	if (rc == 0 && dirfd >= 0 && syncfs(dirfd) < 0)
+	if (write_record(cap, failure, err) < 0)
+		return -1;
+	return write_lists(cap, failure, err);
+}
+
+int evidence_write(struct capture *cap, int dirfd, const struct err *failure,
+		   struct err *err)
+{
+	int rc;
+
+	cap->custody_fd = -1;
+	rc = write_all(cap, dirfd, failure, err);
+	/* The image and all the small files at once, whatever became of the last of them:
+	 * each commit of the journal costs memory. */
+	if (dirfd >= 0 && syncfs(dirfd) < 0 && rc == 0)
 		rc = err_sys(err, errno, "making the evidence durable");
 	if (rc == 0)
 		rc = send_custody(cap, err);

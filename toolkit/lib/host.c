@@ -1,9 +1,15 @@
 #include "toolkit/lib/host.h"
 
 #include <elf.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "toolkit/lib/elfnote.h"
 #include "toolkit/lib/err.h"
@@ -55,24 +61,39 @@ static uint32_t parse_version(const char *text)
 	return HOST_VERSION(major, minor, patch);
 }
 
-static uint32_t read_version(int proc_dirfd, const char *release)
+/* "Ubuntu 5.15.0-91.101-generic 5.15.131": the last word. */
+static uint32_t ubuntu_version(int proc_dirfd)
 {
-	static const char debian[] = " Debian ";
-	char text[1024];
+	char text[256];
 	const char *at;
-	uint32_t version = 0;
 
-	/* "Ubuntu 5.15.0-91.101-generic 5.15.131": the last word. */
 	read_small(proc_dirfd, "version_signature", text, sizeof(text));
 	at = strrchr(text, ' ');
-	if (at)
-		version = parse_version(at + 1);
-	/* "(Debian 12.2.0-14) ... #1 SMP Debian 6.1.192-2": behind the #, for the
-	 * compiler, named before it, is Debian's too. */
+	return at ? parse_version(at + 1) : 0;
+}
+
+/* "(Debian 12.2.0-14) ... #1 SMP Debian 6.1.192-2": behind the #, for the compiler, named
+ * before it, is Debian's too. */
+static uint32_t debian_version(const char *text)
+{
+	static const char debian[] = " Debian ";
+	const char *mark = strchr(text, '#');
+	uint32_t version = 0;
+
+	for (const char *at = mark ? strstr(mark, debian) : NULL; at && !version;
+	     at = strstr(at + 1, debian))
+		version = parse_version(at + strlen(debian));
+	return version;
+}
+
+static uint32_t read_version(int proc_dirfd, const char *release)
+{
+	char text[1024];
+	uint32_t version = ubuntu_version(proc_dirfd);
+
 	read_small(proc_dirfd, "version", text, sizeof(text));
-	for (at = strstr(text, debian); at && !version; at = strstr(at + 1, debian))
-		if (strchr(text, '#') && at > strchr(text, '#'))
-			version = parse_version(at + strlen(debian));
+	if (!version)
+		version = debian_version(text);
 	return version ? version : parse_version(release);
 }
 
@@ -119,16 +140,54 @@ static bool read_capabilities(int proc_dirfd, uint64_t *capabilities)
 	return end != at;
 }
 
+static bool ask_capabilities(uint64_t *capabilities)
+{
+	struct __user_cap_header_struct header = { .version =
+							   _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return false;
+	*capabilities = (uint64_t)data[1].effective << 32 | data[0].effective;
+	return true;
+}
+
+/* What uname(2) and capget(2) say. */
+static void ask_kernel(int proc_dirfd, const struct utsname *uts, struct host *host)
+{
+	snprintf(host->release, sizeof(host->release), "%s", uts->release);
+	if (strstr(uts->version, "Ubuntu"))
+		host->version = ubuntu_version(proc_dirfd);
+	if (!host->version)
+		host->version = debian_version(uts->version);
+	if (!host->version)
+		host->version = parse_version(host->release);
+	host->has_capabilities = ask_capabilities(&host->capabilities);
+}
+
+void host_identify(int proc_dirfd, struct host *host)
+{
+	struct utsname uts;
+	struct statfs fs;
+
+	memset(host, 0, sizeof(*host));
+	if (fstatfs(proc_dirfd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+	    uname(&uts) == 0) {
+		ask_kernel(proc_dirfd, &uts, host);
+		return;
+	}
+	read_small(proc_dirfd, "sys/kernel/osrelease", host->release,
+		   sizeof(host->release));
+	host->version = read_version(proc_dirfd, host->release);
+	host->has_capabilities = read_capabilities(proc_dirfd, &host->capabilities);
+}
+
 void host_read(int proc_dirfd, int sys_dirfd, struct host *host)
 {
 	char text[64];
 
-	memset(host, 0, sizeof(*host));
-	read_small(proc_dirfd, "sys/kernel/osrelease", host->release,
-		   sizeof(host->release));
-	host->version = read_version(proc_dirfd, host->release);
+	host_identify(proc_dirfd, host);
 	host->lockdown = read_lockdown(proc_dirfd, sys_dirfd);
-	host->has_capabilities = read_capabilities(proc_dirfd, &host->capabilities);
 	read_small(sys_dirfd, "module/module/parameters/sig_enforce", text, sizeof(text));
 	host->sig_enforce = text[0] == 'Y' || text[0] == '1';
 	read_small(proc_dirfd, "sys/kernel/modules_disabled", text, sizeof(text));

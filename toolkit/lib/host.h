@@ -42,12 +42,17 @@ struct host {
 /*
  * Reads PROC/{version,version_signature,cmdline,self/status,sys/kernel/{osrelease,
  * modules_disabled}} and SYS/{kernel/security/lockdown,module/module/parameters/
- * sig_enforce}. What cannot be read stays unknown: that alone refuses nothing.
+ * sig_enforce}. What cannot be read stays unknown: that alone refuses nothing. Where PROC
+ * is the running kernel's, system calls say the same without a file: each name that is
+ * looked up for the first time changes some three pages of the machine's memory.
  *
  * The version is upstream's, because that is what tells which bugs are in: Debian's
  * release 6.1.0-56 is 6.1.192, which PROC/version says, Ubuntu's PROC/version_signature.
  */
 void host_read(int proc_dirfd, int sys_dirfd, struct host *host);
+
+/* The same without lockdown and what is of modules, which stay unknown and false. */
+void host_identify(int proc_dirfd, struct host *host);
 
 /*
  * The GNU build id of the running kernel, from the notes that it exports

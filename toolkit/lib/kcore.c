@@ -135,7 +135,6 @@ int kcore_open(struct kcore *kcore, int proc_dirfd, const struct ranges *ranges,
 	       struct err *err)
 {
 	uint64_t ram_end = ranges->at[ranges->count - 1].end;
-	uint64_t base;
 	Elf64_Ehdr ehdr;
 	ssize_t n;
 
@@ -151,9 +150,9 @@ int kcore_open(struct kcore *kcore, int proc_dirfd, const struct ranges *ranges,
 	else if (n != sizeof(ehdr))
 		err_set(err, ERR_FAILED, "kcore ends inside its header");
 	else if (check_header(&ehdr, err) == 0 &&
-		 direct_map_base(kcore->fd, &ehdr, ranges, ram_end | 0xfff, &base, err) ==
-			 0 &&
-		 take_segments(kcore, &ehdr, ram_end | 0xfff, base, err) == 0)
+		 direct_map_base(kcore->fd, &ehdr, ranges, ram_end | 0xfff, &kcore->base,
+				 err) == 0 &&
+		 take_segments(kcore, &ehdr, ram_end | 0xfff, kcore->base, err) == 0)
 		return 0;
 	kcore_close(kcore);
 	return -1;

@@ -21,6 +21,7 @@ struct kcore_segment {
 
 struct kcore {
 	int fd;
+	uint64_t base; /* of the direct map: virtual minus physical address */
 	size_t count;
 	struct kcore_segment at[RANGES_MAX];
 };

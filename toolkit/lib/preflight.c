@@ -20,12 +20,13 @@ int preflight(const struct source_env *env, const struct ranges *ranges, bool ev
 
 		memset(verdict, 0, sizeof(*verdict));
 		list->at[i].ops = order[i];
-		if (first >= 0 && order[i]->loads_code && !every) {
+		list->at[i].asked = false;
+		if (first >= 0 && !every) {
 			snprintf(verdict->reason, sizeof(verdict->reason),
-				 "not asked: it loads code, and %s is usable",
-				 order[first]->name);
+				 "not asked: %s is usable", order[first]->name);
 			continue;
 		}
+		list->at[i].asked = true;
 		order[i]->probe(env, ranges, verdict);
 		if (verdict->usable && first < 0)
 			first = i;

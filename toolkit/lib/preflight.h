@@ -16,16 +16,17 @@
 struct preflight {
 	struct {
 		const struct source_ops *ops;
+		bool asked; /* false: verdict says no more than that */
 		struct source_verdict verdict;
 	} at[PREFLIGHT_SOURCES];
 };
 
 /*
  * Asks each source, in the order in which they are to be preferred: kcore, bpf, crash,
- * lime, so what loads code comes last. Nothing is changed. With every unset a source that
- * loads code is not asked when another is usable: looking through a catalogue of modules
- * takes pages of the machine. Returns the index of the first usable one, -1 when there is
- * none; list is filled either way.
+ * lime, so what loads code comes last. Nothing is changed. With every unset none is asked
+ * behind the first usable one: each file of /proc and /sys that is looked at for the
+ * first time takes pages of the machine, a catalogue of modules many. Returns the index
+ * of the first usable one, -1 when there is none; list is filled either way.
  */
 int preflight(const struct source_env *env, const struct ranges *ranges, bool every,
 	      struct preflight *list);

@@ -85,19 +85,20 @@ void record_preflight(struct json *doc, struct json_node *in,
 	}
 }
 
-/* Adds the value of a line "NAME=value" of VMCOREINFO under key. */
-static void add_vmcoreinfo(struct json *doc, struct json_node *in, const char *text,
+/* Adds the value of a line "NAME=value" of VMCOREINFO under key. False: there is none. */
+static bool add_vmcoreinfo(struct json *doc, struct json_node *in, const char *text,
 			   const char *name, const char *key)
 {
-	char value[64];
+	char value[VMCOREINFO_BUILD_ID_MAX + 1];
 	size_t len;
 	const char *at = vmcoreinfo_line(text, strlen(text), name, &len);
 
 	if (!at || len >= sizeof(value))
-		return;
+		return false;
 	memcpy(value, at, len);
 	value[len] = '\0';
 	json_add_str(doc, in, key, value);
+	return true;
 }
 
 void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd)
@@ -115,11 +116,13 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 	if (io_read_text(proc_dirfd, "version", text, VMCOREINFO_MAX, NULL, &ignored) ==
 	    0)
 		json_add_str(doc, kernel, "banner", text);
-	if (host_build_id(sys_dirfd, hex))
-		json_add_str(doc, kernel, "build_id", hex);
 	json_add_u64(doc, kernel, "page_bytes", (uint64_t)sysconf(_SC_PAGESIZE));
 	if (!record_vmcoreinfo(proc_dirfd, text))
-		return;
+		text[0] = '\0';
+	/* Kernels before 5.9 do not say it there. */
+	if (!add_vmcoreinfo(doc, kernel, text, "BUILD-ID", "build_id") &&
+	    host_build_id(sys_dirfd, hex))
+		json_add_str(doc, kernel, "build_id", hex);
 	/* The value has no 0x and is hexadecimal. */
 	add_vmcoreinfo(doc, kernel, text, "KERNELOFFSET", "kaslr_shift");
 	add_vmcoreinfo(doc, kernel, text, "NUMBER(pgtable_l5_enabled)",
@@ -159,8 +162,8 @@ bool record_five_level_paging(int proc_dirfd)
 	return flags && has_word(flags + 1, strcspn(flags + 1, "\n"), "la57");
 }
 
-struct json_node *record_clock_state(struct json *doc, struct json_node *in, int state,
-				     const struct timex *timex)
+void record_clock_state(struct json *doc, struct json_node *in, int state,
+			const struct timex *timex)
 {
 	struct json_node *clock = json_add_object(doc, in, "clock");
 	int64_t offset_ns = timex->offset;
@@ -174,27 +177,18 @@ struct json_node *record_clock_state(struct json *doc, struct json_node *in, int
 	json_add_i64(doc, clock, "max_error_us", timex->maxerror);
 	json_add_i64(doc, clock, "estimated_error_us", timex->esterror);
 	json_add_i64(doc, clock, "tai_offset_s", timex->tai);
-	return clock;
 }
 
-void record_clock(struct json *doc, struct json_node *in, int sys_dirfd)
+void record_clock(struct json *doc, struct json_node *in)
 {
 	struct timex timex = { .modes = 0 };
 	int state = adjtimex(&timex);
 	struct json_node *clock;
-	struct err ignored;
-	char source[64];
 
-	if (state < 0) {
-		clock = json_add_object(doc, in, "clock");
-		json_add_str(doc, clock, "error", strerror(errno));
+	if (state >= 0) {
+		record_clock_state(doc, in, state, &timex);
 		return;
 	}
-	clock = record_clock_state(doc, in, state, &timex);
-	if (io_read_text(sys_dirfd,
-			 "devices/system/clocksource/clocksource0/current_clocksource",
-			 source, sizeof(source), NULL, &ignored) < 0)
-		return;
-	source[strcspn(source, "\n")] = '\0';
-	json_add_str(doc, clock, "source", source);
+	clock = json_add_object(doc, in, "clock");
+	json_add_str(doc, clock, "error", strerror(errno));
 }

@@ -50,15 +50,16 @@ bool record_five_level_paging(int proc_dirfd);
  * What the kernel knows of its clock, adjtimex(2) asked without setting anything: is it
  * disciplined, what is left of the correction under way, how wrong it may be, and TAI -
  * UTC. Adds members to `in`: an object "clock" with synchronised, offset_ns,
- * max_error_us, estimated_error_us, tai_offset_s (0: not set), and source (the kernel's
- * clocksource, from SYS) when it can be read; "error" alone when the kernel refuses.
+ * max_error_us, estimated_error_us and tai_offset_s (0: not set); "error" alone when the
+ * kernel refuses. The name of the clocksource stands in the image (curr_clocksource); to
+ * ask /sys for it would change fifteen pages of it.
  */
-void record_clock(struct json *doc, struct json_node *in, int sys_dirfd);
+void record_clock(struct json *doc, struct json_node *in);
 
 struct timex;
-/* The same from what adjtimex() returned and filled in; the new object is returned. */
-struct json_node *record_clock_state(struct json *doc, struct json_node *in, int state,
-				     const struct timex *timex);
+/* The same from what adjtimex() returned and filled in. */
+void record_clock_state(struct json *doc, struct json_node *in, int state,
+			const struct timex *timex);
 
 /* Why nothing gave these bytes, in words. */
 const char *record_gap_reason(const struct gap *gap);

@@ -400,6 +400,24 @@ int sink_sync(struct sink *sink, struct err *err)
 	return 0;
 }
 
+/*
+ * Cutting inside a block makes the kernel read it into its cache, which stays there for
+ * as long as the file's inode: written out and given back, the same page of memory serves
+ * the next file. Best effort.
+ */
+static void drop_tail(const struct sink *sink)
+{
+	off_t start = (off_t)sink->written_bytes;
+
+	if (!sink->direct || !sink->fill_bytes)
+		return;
+	if (sink->deferred)
+		sync_file_range(sink->fd, start, IO_BLOCK,
+				SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					SYNC_FILE_RANGE_WAIT_AFTER);
+	posix_fadvise(sink->fd, start, IO_BLOCK, POSIX_FADV_DONTNEED);
+}
+
 /* Writes what waits in the arena, padded to a block, and cuts the padding off. */
 static int write_rest(struct sink *sink, struct err *err)
 {
@@ -417,6 +435,7 @@ static int write_rest(struct sink *sink, struct err *err)
 		return err_sys(err, errno, "setting the length of %s", sink->name);
 	if (!sink->deferred && fsync(sink->fd) < 0)
 		return err_sys(err, errno, "making %s durable", sink->name);
+	drop_tail(sink);
 	return 0;
 }
 

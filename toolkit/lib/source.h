@@ -26,6 +26,8 @@ struct source_env {
 	uint64_t catalogue_least;    /* no catalogue of a lower number is used */
 	bool allow_untested;   /* load a module that was not boot-tested on this kernel */
 	size_t max_read_bytes; /* no read() will ask for more */
+	/* What a source that is open already knows: see struct source. */
+	uint64_t direct_map;
 };
 
 /* May this source be used here, and why not. */
@@ -67,6 +69,9 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	void *state;
+	/* Virtual minus physical address in the kernel's direct map, set by open where
+	 * the source is told it; 0: not known. */
+	uint64_t direct_map;
 };
 
 extern const struct source_ops source_kcore;

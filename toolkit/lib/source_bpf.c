@@ -7,7 +7,9 @@
  * The kernel is told virtual addresses, so the base of its direct map has to be found:
  * a page of ours whose physical address pagemap tells holds random bytes, and the
  * candidate below the current task at which they appear is the base. The comparison runs
- * in the kernel, so that wrong candidates export nothing.
+ * in the kernel, so that wrong candidates export nothing. Where kcore is open already,
+ * its headers have told the base, and the search's two programs are saved, with their
+ * pages.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -297,9 +299,12 @@ static void raise_memlock(uint32_t version)
 }
 
 /* One sentence for a refused program: the kernel's own is EINVAL. */
-static int explain(int errnum, const struct host *host, struct err *err)
+static int explain(const struct source_env *env, int errnum, struct err *err)
 {
-	if (errnum == EINVAL && host->lockdown == LOCKDOWN_CONFIDENTIALITY)
+	struct host host;
+
+	host_read(env->proc_dirfd, env->sys_dirfd, &host);
+	if (errnum == EINVAL && host.lockdown == LOCKDOWN_CONFIDENTIALITY)
 		return err_set(err, ERR_REFUSED,
 			       "lockdown=confidentiality refuses bpf programs that read "
 			       "kernel memory");
@@ -307,7 +312,7 @@ static int explain(int errnum, const struct host *host, struct err *err)
 		return err_set(err, ERR_REFUSED,
 			       "the kernel refuses bpf programs that read kernel memory "
 			       "(lockdown: %s; CONFIG_BPF_EVENTS is needed)",
-			       host_lockdown_name(host->lockdown));
+			       host_lockdown_name(host.lockdown));
 	return err_sys(err, errnum, "loading a bpf program");
 }
 
@@ -326,7 +331,7 @@ static int open_bpf(struct source *source, const struct source_env *env,
 	if (chunk > CHUNK_MAX)
 		chunk = CHUNK_MAX;
 	bpf.window_bytes = (chunk + page_bytes - 1) / page_bytes * page_bytes;
-	host_read(env->proc_dirfd, env->sys_dirfd, &host);
+	host_identify(env->proc_dirfd, &host);
 	raise_memlock(host.version);
 	if (make_map(&bpf) < 0)
 		return errno == ENOSYS
@@ -334,8 +339,9 @@ static int open_bpf(struct source *source, const struct source_env *env,
 			       : err_sys(err, errno, "making a bpf map");
 	bpf.read_fd = load_reader(&bpf);
 	if (bpf.read_fd < 0)
-		return explain(errno, &host, err);
-	return find_base(&bpf, err);
+		return explain(env, errno, err);
+	bpf.base = env->direct_map;
+	return bpf.base ? 0 : find_base(&bpf, err);
 }
 
 static ssize_t read_bpf(struct source *source, uint64_t phys, void *buf, size_t len)

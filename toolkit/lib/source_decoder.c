@@ -85,7 +85,7 @@ struct source source_decoder_open(struct source_decoder *sd, struct decoder *dec
 				  volatile sig_atomic_t *stop)
 {
 	*sd = (struct source_decoder){ .decoder = decoder, .stop = stop };
-	return (struct source){ &ops, sd };
+	return (struct source){ .ops = &ops, .state = sd };
 }
 
 int source_decoder_finish(struct source_decoder *sd, struct err *err)

@@ -45,7 +45,7 @@ static void probe(const struct source_env *env, const struct ranges *ranges,
 	int fd, errnum;
 
 	(void)ranges;
-	host_read(env->proc_dirfd, env->sys_dirfd, &host);
+	host_identify(env->proc_dirfd, &host);
 	fd = openat(env->proc_dirfd, "kcore", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	errnum = errno;
 	if (fd >= 0) {
@@ -57,7 +57,10 @@ static void probe(const struct source_env *env, const struct ranges *ranges,
 				    "refused");
 		else
 			verdict_set(verdict, true, "/proc/kcore opens");
-	} else if (errnum == ENOENT) {
+		return;
+	}
+	host_read(env->proc_dirfd, env->sys_dirfd, &host);
+	if (errnum == ENOENT) {
 		verdict_set(verdict, false,
 			    "this kernel has no /proc/kcore (CONFIG_PROC_KCORE)");
 	} else if (!host_may(&host, HOST_CAP_SYS_RAWIO)) {
@@ -80,8 +83,10 @@ static int open_kcore(struct source *source, const struct source_env *env,
 
 	kcore.fd = -1;
 	source->state = &kcore;
-	if (kcore_open(&kcore, env->proc_dirfd, ranges, err) == 0)
+	if (kcore_open(&kcore, env->proc_dirfd, ranges, err) == 0) {
+		source->direct_map = kcore.base;
 		return 0;
+	}
 	if (err->kind == ERR_REFUSED) {
 		/* "Operation not permitted" is not why. */
 		probe(env, ranges, &verdict);
