@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -16,14 +17,15 @@
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/gone.h"
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/nvmeid.h"
 #include "toolkit/lib/sha256.h"
 #include "toolkit/lib/volume.h"
 
 static const char usage[] =
 	"Usage: hash [--output SUMS] [--recursive] [FILE...]\n"
 	"       hash --check SUMS\n"
-	"       hash --volume DIR --manifest-sha256 HEX [--serial SERIAL]\n"
-	"            [--catalogue-least N]\n"
+	"       hash --volume DIR --manifest-sha256 HEX [--device DISK] [--serial SERIAL]\n"
+	"            [--device-name NAME] [--catalogue-least N]\n"
 	"       hash --custody verify [--head HEX] LOG\n"
 	"       hash --custody head LOG\n"
 	"       hash --custody append --instance ID --action ACTION [--note TEXT] LOG FILE\n"
@@ -44,7 +46,10 @@ static const char usage[] =
 	"      --volume DIR           check the forensic volume mounted at DIR: device,\n"
 	"                             mount options, MANIFEST, this machine's tools, scripts\n"
 	"      --manifest-sha256 HEX  the MANIFEST that the volume must have\n"
+	"      --device DISK          the node in /dev of the disk that must be mounted\n"
 	"      --serial SERIAL        the serial that the disk under it must have\n"
+	"      --device-name NAME     what it must have been attached as, /dev/sdf or the like,\n"
+	"                             where the disk tells (NVMe of EBS)\n"
 	"      --catalogue-least N    the least version that its catalogue of modules may have\n"
 	"      --custody verify       check the chain of LOG (custody.jsonl), print its head\n"
 	"      --head HEX             a head kept elsewhere, which a line must have\n"
@@ -69,7 +74,7 @@ static int do_volume(const struct options *opt)
 {
 	struct utsname uts;
 	struct err err = { 0 };
-	size_t files;
+	struct volume_seen seen = { 0 };
 
 	if (uname(&uts) < 0) {
 		err_sys(&err, errno, "asking for the architecture");
@@ -77,13 +82,18 @@ static int do_volume(const struct options *opt)
 	}
 	if (volume_check(opt->volume,
 			 &(struct volume_expect){ .manifest_sha256 = opt->manifest_sha256,
+						  .device = opt->device,
 						  .serial = opt->serial,
+						  .device_name = opt->device_name,
 						  .catalogue_least = opt->least,
 						  .arch = uts.machine },
-			 &files, &err) < 0)
+			 &seen, &err) < 0)
 		return err_report(&err, "hash");
-	printf("%s: device, mount and %zu files of %s OK\n", opt->volume, files,
+	printf("%s: device, mount and %zu files of %s OK\n", opt->volume, seen.files,
 	       uts.machine);
+	if (opt->device_name && !seen.name_shown)
+		printf("%s: the disk does not tell what it was attached as\n",
+		       opt->volume);
 	return 0;
 }
 
@@ -91,6 +101,8 @@ enum {
 	OPT_VOLUME = 256,
 	OPT_MANIFEST,
 	OPT_SERIAL,
+	OPT_DEVICE,
+	OPT_DEVICE_NAME,
 	OPT_LEAST,
 	OPT_CUSTODY,
 	OPT_HEAD,
@@ -113,6 +125,8 @@ static const struct option long_options[] = {
 	{ "volume", required_argument, NULL, OPT_VOLUME },
 	{ "manifest-sha256", required_argument, NULL, OPT_MANIFEST },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
+	{ "device", required_argument, NULL, OPT_DEVICE },
+	{ "device-name", required_argument, NULL, OPT_DEVICE_NAME },
 	{ "catalogue-least", required_argument, NULL, OPT_LEAST },
 	{ "custody", required_argument, NULL, OPT_CUSTODY },
 	{ "head", required_argument, NULL, OPT_HEAD },
@@ -142,6 +156,10 @@ static const char **slot_of(struct options *opt, int c)
 		return &opt->manifest_sha256;
 	case OPT_SERIAL:
 		return &opt->serial;
+	case OPT_DEVICE:
+		return &opt->device;
+	case OPT_DEVICE_NAME:
+		return &opt->device_name;
 	case OPT_LEAST:
 		return &opt->catalogue_least;
 	case OPT_CUSTODY:
@@ -224,6 +242,7 @@ static bool set_threads(struct options *opt)
 static const char *contradiction(struct options *opt, int files)
 {
 	uint8_t digest[SHA256_LEN];
+	char name[NVMEID_NAME_MAX + 1];
 	int modes = !!opt->output + !!opt->check + !!opt->volume + !!opt->custody +
 		    !!opt->signature + !!opt->chunks;
 	const char *why;
@@ -246,9 +265,13 @@ static const char *contradiction(struct options *opt, int files)
 	if (opt->volume && (!sha256_from_hex(opt->manifest_sha256, digest) ||
 			    opt->manifest_sha256[2 * SHA256_LEN]))
 		return "--manifest-sha256 takes 64 hex digits";
-	if (!opt->volume && (opt->manifest_sha256 || opt->serial || opt->catalogue_least))
-		return "--manifest-sha256, --serial and --catalogue-least belong to "
-		       "--volume";
+	if (!opt->volume && (opt->manifest_sha256 || opt->serial || opt->device ||
+			     opt->device_name || opt->catalogue_least))
+		return "--manifest-sha256, --device, --serial, --device-name and "
+		       "--catalogue-least belong to --volume";
+	if (opt->device_name &&
+	    !nvmeid_normal_name(opt->device_name, strlen(opt->device_name), name))
+		return "--device-name takes a name such as /dev/sdf or xvdf";
 	if (opt->catalogue_least && !catversion_parse(opt->catalogue_least, &opt->least))
 		return "--catalogue-least takes a number";
 	if (opt->quiet && !opt->check)

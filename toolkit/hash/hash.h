@@ -12,6 +12,8 @@ struct options {
 	const char *volume;
 	const char *manifest_sha256;
 	const char *serial;
+	const char *device;
+	const char *device_name;
 	const char *catalogue_least;
 	uint64_t least;	     /* that number; 0: any */
 	const char *custody; /* append, verify, head, seal */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <sys/vfs.h>
 
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/le.h"
 
 int mountdev_of_mount(int dirfd, dev_t *dev, struct err *err)
 {
@@ -73,4 +75,22 @@ int mountdev_check_super(const unsigned char super[EXT4_SUPER_BYTES], const char
 		return err_set(err, ERR_FAILED, "%s does not carry the label %s", path,
 			       label);
 	return 0;
+}
+
+int mountdev_check_mounted(int dirfd, const unsigned char super[EXT4_SUPER_BYTES],
+			   const char *path, struct err *err)
+{
+	/* linux fs/ext4/super.c, ext4_statfs(). */
+	uint64_t id = get_le(super + EXT4_SUPER_UUID, 8) ^
+		      get_le(super + EXT4_SUPER_UUID + 8, 8);
+	uint32_t halves[2] = { (uint32_t)id, (uint32_t)(id >> 32) };
+	struct statfs fs;
+
+	if (fstatfs(dirfd, &fs) < 0)
+		return err_sys(err, errno, "examining the mount");
+	_Static_assert(sizeof(fs.f_fsid) == sizeof(halves), "two words of 32 bits");
+	if (memcmp(&fs.f_fsid, halves, sizeof(halves)) == 0)
+		return 0;
+	return err_set(err, ERR_FAILED, "the file system on %s is not the one mounted",
+		       path);
 }

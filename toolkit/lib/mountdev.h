@@ -22,6 +22,7 @@
 #define EXT4_SUPER_MAGIC_OFF 0x38
 #define EXT4_SUPER_STATE 0x3a
 #define EXT4_SUPER_INCOMPAT 0x60
+#define EXT4_SUPER_UUID 0x68
 #define EXT4_SUPER_LABEL 0x78
 #define EXT4_SUPER_LABEL_LEN 16
 #define EXT4_SUPER_BLOCKS_HI 0x150
@@ -49,5 +50,13 @@ int mountdev_open(dev_t dev, int flags, char path[MOUNTDEV_PATH], struct err *er
  */
 int mountdev_check_super(const unsigned char super[EXT4_SUPER_BYTES], const char *label,
 			 const char *path, struct err *err);
+
+/*
+ * Says whether super, read from the disk itself, is the superblock of the file system
+ * that dirfd is on: the kernel answers statfs with an id made of the UUID. Returns 0 or
+ * -1 (ERR_FAILED).
+ */
+int mountdev_check_mounted(int dirfd, const unsigned char super[EXT4_SUPER_BYTES],
+			   const char *path, struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,9 +17,31 @@
 #include "toolkit/lib/catversion.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/mountdev.h"
+#include "toolkit/lib/mountinfo.h"
+#include "toolkit/lib/nvmeid.h"
 #include "toolkit/lib/sums.h"
 
 #define MANIFEST_MAX (16 * 1024 * 1024)
+
+/* The table of mounts, beside what the directory itself tells. */
+static int check_table(int dirfd, dev_t dev, struct err *err)
+{
+	char link[32], point[PATH_MAX];
+	ssize_t len;
+	int fd, rc;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
+	len = readlink(link, point, sizeof(point) - 1);
+	if (len < 0)
+		return err_sys(err, errno, "reading %s", link);
+	point[len] = '\0';
+	fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "opening /proc/self/mountinfo");
+	rc = mountinfo_check(fd, point, dev, err);
+	io_close(&fd);
+	return rc;
+}
 
 static int check_mount(int dirfd, dev_t *dev, struct err *err)
 {
@@ -31,45 +54,112 @@ static int check_mount(int dirfd, dev_t *dev, struct err *err)
 	if (!(flags.f_flag & ST_NOSUID) || !(flags.f_flag & ST_NODEV) ||
 	    !(flags.f_flag & ST_NOATIME))
 		return err_set(err, ERR_FAILED, "not mounted nosuid,nodev,noatime");
-	return 0;
+	return check_table(dirfd, *dev, err);
 }
 
-static int check_superblock(dev_t dev, struct err *err)
+/* The node that the script found by its serial or content must be the disk mounted. */
+static int check_device(dev_t dev, const char *device, struct err *err)
+{
+	struct stat st;
+
+	if (stat(device, &st) < 0)
+		return err_sys(err, errno, "examining %s", device);
+	if (S_ISBLK(st.st_mode) && st.st_rdev == dev)
+		return 0;
+	return err_set(err, ERR_NO, "mounted is the disk %u:%u, which is not %s",
+		       major(dev), minor(dev), device);
+}
+
+static int check_superblock(int dirfd, int fd, const char *path, struct err *err)
 {
 	static _Alignas(IO_BLOCK) unsigned char block[IO_BLOCK];
-	char path[MOUNTDEV_PATH];
-	int fd = mountdev_open(dev, O_DIRECT, path, err);
-	ssize_t n;
+	ssize_t n = io_pread(fd, block, sizeof(block), 0);
 
-	if (fd < 0)
-		return -1;
-	n = io_pread(fd, block, sizeof(block), 0);
 	if (n != (ssize_t)sizeof(block))
-		err_sys(err, n < 0 ? errno : EIO, "reading %s", path);
-	io_close(&fd);
-	if (n != (ssize_t)sizeof(block))
+		return err_sys(err, n < 0 ? errno : EIO, "reading %s", path);
+	if (mountdev_check_super(block + EXT4_SUPER_OFF, VOLUME_LABEL, path, err) < 0)
 		return -1;
-	return mountdev_check_super(block + EXT4_SUPER_OFF, VOLUME_LABEL, path, err);
+	return mountdev_check_mounted(dirfd, block + EXT4_SUPER_OFF, path, err);
 }
 
 /* sysfs pads the serial with blanks; a partition's disk is one directory up. */
-static int check_serial(dev_t dev, const char *serial, struct err *err)
+static int sysfs_serial(dev_t dev, char text[128], struct err *err)
 {
 	static const char *const places[] = { "device/serial", "../device/serial" };
-	char path[96], text[128];
+	char path[96];
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(dev),
 			 minor(dev), places[i]);
-		if (io_read_text(AT_FDCWD, path, text, sizeof(text), NULL, err) < 0)
+		if (io_read_text(AT_FDCWD, path, text, 128, NULL, err) < 0)
 			continue;
 		text[strcspn(text, " \n")] = '\0';
-		if (strcmp(text, serial) == 0)
-			return 0;
-		return err_set(err, ERR_FAILED,
-			       "the mounted disk has another serial (%s)", text);
+		return 0;
 	}
-	return err_prefix(err, "the mounted disk shows no serial");
+	return -1;
+}
+
+static int check_serial(dev_t dev, const struct nvmeid *id, const char *serial,
+			struct err *err)
+{
+	char text[128];
+
+	if (sysfs_serial(dev, text, err) < 0)
+		return err_prefix(err, "the mounted disk shows no serial");
+	if (strcmp(text, serial) != 0)
+		return err_set(err, ERR_NO, "the mounted disk has another serial (%s)",
+			       text);
+	if (id && strcmp(id->serial, serial) != 0)
+		return err_set(err, ERR_NO,
+			       "the mounted disk identifies itself with another serial "
+			       "(%s) than sysfs shows",
+			       id->serial);
+	return 0;
+}
+
+/* Who the disk is: its own answer where it can be asked, and the kernel's. */
+static int check_identity(dev_t dev, int fd, const struct volume_expect *expect,
+			  struct volume_seen *seen, struct err *err)
+{
+	static _Alignas(IO_BLOCK) unsigned char page[NVMEID_BYTES];
+	char wanted[NVMEID_NAME_MAX + 1];
+	struct nvmeid id;
+	struct err unasked;
+	bool answered = nvmeid_ask(fd, page, &unasked) == 0;
+
+	if (answered && nvmeid_read(page, &id, err) < 0)
+		return -1;
+	if (expect->serial &&
+	    check_serial(dev, answered ? &id : NULL, expect->serial, err) < 0)
+		return -1;
+	seen->name_shown = answered && id.device_name[0];
+	if (!expect->device_name || !seen->name_shown)
+		return 0;
+	if (!nvmeid_normal_name(expect->device_name, strlen(expect->device_name), wanted))
+		return err_set(err, ERR_USAGE, "'%s' is no device name",
+			       expect->device_name);
+	if (strcmp(id.device_name, wanted) == 0)
+		return 0;
+	return err_set(err, ERR_NO, "the mounted disk was attached as %s, not as %s",
+		       id.device_name, wanted);
+}
+
+static int check_disk(int dirfd, dev_t dev, const struct volume_expect *expect,
+		      struct volume_seen *seen, struct err *err)
+{
+	char path[MOUNTDEV_PATH];
+	int fd, rc = -1;
+
+	if (expect->device && check_device(dev, expect->device, err) < 0)
+		return -1;
+	fd = mountdev_open(dev, O_DIRECT, path, err);
+	if (fd < 0)
+		return -1;
+	if (check_superblock(dirfd, fd, path, err) == 0 &&
+	    check_identity(dev, fd, expect, seen, err) == 0)
+		rc = 0;
+	io_close(&fd);
+	return rc;
 }
 
 static bool has_prefix(const char *name, const char *prefix)
@@ -241,8 +331,8 @@ static int check_manifest(int dirfd, const struct volume_expect *expect, size_t 
 	return rc;
 }
 
-int volume_check(const char *dir, const struct volume_expect *expect, size_t *files,
-		 struct err *err)
+int volume_check(const char *dir, const struct volume_expect *expect,
+		 struct volume_seen *seen, struct err *err)
 {
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	dev_t dev;
@@ -250,9 +340,9 @@ int volume_check(const char *dir, const struct volume_expect *expect, size_t *fi
 
 	if (dirfd < 0)
 		return err_sys(err, errno, "opening %s", dir);
-	if (check_mount(dirfd, &dev, err) == 0 && check_superblock(dev, err) == 0 &&
-	    (!expect->serial || check_serial(dev, expect->serial, err) == 0) &&
-	    check_manifest(dirfd, expect, files, err) == 0)
+	if (check_mount(dirfd, &dev, err) == 0 &&
+	    check_disk(dirfd, dev, expect, seen, err) == 0 &&
+	    check_manifest(dirfd, expect, &seen->files, err) == 0)
 		rc = 0;
 	else
 		err_prefix(err, "%s", dir);
