@@ -263,8 +263,22 @@ is_in_use() {
 }
 # == end of lock ==
 
-VOLUME_ID='' MANIFEST_SHA256='' LEAST='' WAIT=60
-MADE_POINT=no MOUNTING=no
+VOLUME_ID='' DEVICE_NAME='' MANIFEST_SHA256='' LEAST='' WAIT=60
+MADE_POINT=no MOUNTING=no SETTING=
+
+# Takes back what mount_read_only did: the mount, and the disk's readahead.
+# Arguments: none. Returns: 0 when nothing is mounted any more, else 1.
+take_back() {
+	# A udev probe or an indexer may hold it for a moment.
+	for try in 1 2 3 4 5; do
+		find_mount
+		[ "$MNT_COUNT" -gt 0 ] || break
+		umount -n "$VOLUME" 2> /dev/null || sleep 1
+	done
+	find_mount
+	restore_readahead
+	[ "$MNT_COUNT" -eq 0 ]
+}
 
 # Undoes what this run did, and only that, unless it came to a good end.
 # Arguments: none. Returns: never.
@@ -272,19 +286,10 @@ undo() {
 	trap - EXIT
 	trap '' HUP INT TERM PIPE
 	code=${VERDICT:-5}
-	if [ "$MOUNTING" = yes ]; then
-		# A udev probe or an indexer may hold it for a moment.
-		for try in 1 2 3 4 5; do
-			find_mount
-			[ "$MNT_COUNT" -gt 0 ] || break
-			umount -n "$VOLUME" 2> /dev/null || sleep 1
-		done
-		find_mount
-		if [ "$MNT_COUNT" -gt 0 ]; then
-			printf '%s: %s is still mounted after %s tries to unmount it\n' \
-				"$SELF" "$VOLUME" "$try" >&2 || :
-			code=5
-		fi
+	if [ "$MOUNTING" = yes ] && ! take_back; then
+		printf '%s: %s is still mounted after %s tries to unmount it\n' \
+			"$SELF" "$VOLUME" "$try" >&2 || :
+		code=5
 	fi
 	if [ "$MADE_POINT" = yes ]; then rmdir "$VOLUME" 2> /dev/null || :; fi
 	drop_lock
@@ -298,11 +303,12 @@ undo() {
 # Arguments: none. Returns: 0.
 usage() {
 	printf '%s\n' \
-		'Usage: mount.sh --manifest-sha256 HEX [--volume-id ID] [--wait S]' \
-		'                [--catalogue-least N]' \
+		'Usage: mount.sh --manifest-sha256 HEX [--volume-id ID]' \
+		'                [--device-name NAME] [--wait S] [--catalogue-least N]' \
 		'Mounts the forensic volume on /run/fvol/volume.' \
 		'  --manifest-sha256 HEX  SHA-256 that the MANIFEST must have' \
 		'  --volume-id ID         EBS volume id; on NVMe its serial must match' \
+		'  --device-name NAME     what it was attached as, /dev/sdf or the like' \
 		'  --catalogue-least N    least version of the catalogue of kernel modules' \
 		'  --wait S               seconds to wait for it, 0 to 3600, default 60' \
 		'Exit: 0 mounted, 1 a hash differs, 2 usage, 4 none or refused, 5 failed.'
@@ -321,6 +327,23 @@ is_volume_id() {
 	[ "${#digits}" -ge 8 ] && [ "${#digits}" -le 17 ]
 }
 
+# Brings a device name into one form: attached at launch it has no "/dev/", and Xen's
+# names stand beside the SCSI ones, so /dev/sdf, sdf, xvdf and xvdf1 are all "sdf".
+# Arguments: text. Returns: 0 with NAME set, 1 when it is no such name.
+normal_name() {
+	NAME=${1#/dev/}
+	case $NAME in
+	xvd*) NAME=${NAME#xvd} ;;
+	sd*) NAME=${NAME#sd} ;;
+	*) return 1 ;;
+	esac
+	partition=${NAME#"${NAME%%[0-9]*}"}
+	case $partition in *[!0-9]* | ???*) return 1 ;; esac
+	NAME=${NAME%"$partition"}
+	case $NAME in [a-z] | [a-z][a-z]) ;; *) return 1 ;; esac
+	NAME=sd$NAME
+}
+
 # Arguments: those of the script. Returns: 0, or not at all.
 read_options() {
 	seen=
@@ -330,7 +353,7 @@ read_options() {
 			usage || finish 5
 			finish 0
 			;;
-		--volume-id | --manifest-sha256 | --wait | --catalogue-least) ;;
+		--volume-id | --device-name | --manifest-sha256 | --wait | --catalogue-least) ;;
 		*) bad_usage "unknown argument '$1'" ;;
 		esac
 		[ "$#" -ge 2 ] || bad_usage "$1 needs a value"
@@ -338,6 +361,7 @@ read_options() {
 		seen="$seen $1 "
 		case $1 in
 		--volume-id) VOLUME_ID=$2 ;;
+		--device-name) DEVICE_NAME=$2 ;;
 		--manifest-sha256) MANIFEST_SHA256=$2 ;;
 		--catalogue-least) LEAST=$2 ;;
 		--wait) WAIT=$2 ;;
@@ -349,6 +373,11 @@ read_options() {
 	# Empty is the default of the document's parameter: no id is known.
 	[ -z "$VOLUME_ID" ] || is_volume_id "$VOLUME_ID" ||
 		bad_usage '--volume-id is not of the form vol-0123456789abcdef0'
+	if [ -n "$DEVICE_NAME" ]; then
+		normal_name "$DEVICE_NAME" ||
+			bad_usage '--device-name is not of the form /dev/sdf or xvdf'
+		DEVICE_NAME=$NAME
+	fi
 	case $LEAST in
 	0* | *[!0-9]* | ????????????????*) bad_usage '--catalogue-least takes a number' ;;
 	esac
@@ -495,14 +524,38 @@ search() {
 	fi
 }
 
-# Waits for the one device. Arguments: none. Returns: 0 with DEVICE set to its kernel
-# name, or not at all.
+# Where serials do not tell, the name that the volume was attached as may. On Xen and SCSI
+# it is the kernel's name, unless that one shifts the letters (some RHEL), so it chooses
+# but does not exclude. NVMe disks tell it only when asked, which is the checker's work.
+# Aliases that udev makes of it are not looked at: they are missing on some systems and
+# wrong on others. Arguments: none; reads FOUND. Returns: 0 with FOUND and COUNT for those
+# that the name may mean, or 1 when it means none of them.
+choose_by_name() {
+	named='' count=0
+	for name in $FOUND; do
+		case $name in
+		nvme*) ;;
+		*)
+			normal_name "$name" || continue
+			[ "$NAME" = "$DEVICE_NAME" ] || continue
+			;;
+		esac
+		named="$named${named:+ }$name"
+		count=$((count + 1))
+	done
+	[ "$count" -gt 0 ] || return 1
+	FOUND=$named COUNT=$count
+}
+
+# Waits for the device. Arguments: none. Returns: 0 with FOUND set to its kernel name, or,
+# with a device name, to several of NVMe disks to ask; or not at all.
 find_device() {
 	look_at_clock
 	search_end=$((NOW + WAIT)) wrong_before=
 	while :; do
 		search
-		[ "$COUNT" -eq 0 ] || break
+		[ "$COUNT" -eq 0 ] || [ -n "$DEVICE_NAME" ] || break
+		if [ "$COUNT" -gt 0 ] && choose_by_name; then break; fi
 		# Twice, because a disk is seen for a moment before its partitions are.
 		if [ "$WAIT" -eq 0 ]; then wrong_before=$WRONG; fi
 		if [ -n "$WRONG" ] && [ "$WRONG" = "$wrong_before" ]; then
@@ -516,9 +569,12 @@ find_device() {
 	if [ "$COUNT" -eq 0 ]; then
 		die 4 "no forensic volume after $WAIT s; seen: ${SEEN:-no disk at all}"
 	fi
-	[ "$COUNT" -eq 1 ] ||
+	[ "$COUNT" -gt 1 ] || return 0
+	case $DEVICE_NAME:$FOUND in
+	:* | *:sd* | *:xvd*)
 		die 4 "several devices fit and nothing tells them apart: $FOUND"
-	DEVICE=$FOUND
+		;;
+	esac
 }
 
 # Proves what is mounted: by the host's sha256sum as far as the volume's own checker, then
@@ -541,7 +597,9 @@ prove() {
 	done < "$VOLUME/MANIFEST"
 	[ "$listed" = yes ] || die 1 "$checker is not the one in MANIFEST"
 
-	set -- --volume "$VOLUME" --manifest-sha256 "$MANIFEST_SHA256"
+	set -- --volume "$VOLUME" --manifest-sha256 "$MANIFEST_SHA256" \
+		--device "$MNT_SOURCE"
+	[ -z "$DEVICE_NAME" ] || set -- "$@" --device-name "$DEVICE_NAME"
 	[ -z "$VOLUME_ID" ] || [ -z "$SERIAL" ] || set -- "$@" --serial "$SERIAL"
 	[ -z "$LEAST" ] || set -- "$@" --catalogue-least "$LEAST"
 	rc=0
@@ -660,33 +718,39 @@ accept_mount() {
 
 # What is read ahead of this disk would take the place of free pages, which are evidence:
 # 32 pages for each piece of a tool that runs. A setting of the volume's disk alone, which
-# goes when the disk goes. Arguments: none. Returns: 0.
+# goes when the disk goes. Arguments: none. Returns: 0 with SETTING, and READAHEAD for what
+# it was.
 no_readahead() {
-	for setting in "/sys/class/block/$DEVICE/queue/read_ahead_kb" \
+	for SETTING in "/sys/class/block/$DEVICE/queue/read_ahead_kb" \
 		"/sys/class/block/$DEVICE/../queue/read_ahead_kb"; do
-		if [ -f "$setting" ]; then
-			echo 0 2> /dev/null > "$setting" || :
-			break
-		fi
+		[ -f "$SETTING" ] || continue
+		READAHEAD=
+		read -r READAHEAD 2> /dev/null < "$SETTING" || :
+		echo 0 2> /dev/null > "$SETTING" || :
+		return 0
 	done
+	SETTING=
 }
 
-# Mounts the device and proves it. Arguments: none. Returns: 0, or not at all.
-mount_device() {
-	if [ ! -d "$VOLUME" ]; then
-		mkdir "$VOLUME" || die 5 "cannot make $VOLUME"
-		MADE_POINT=yes
+# A disk that is not taken stays as it was. Arguments: none. Returns: 0.
+restore_readahead() {
+	if [ -f "$SETTING" ] && [ -n "$READAHEAD" ]; then
+		echo "$READAHEAD" 2> /dev/null > "$SETTING" || :
 	fi
-	[ ! -h "$VOLUME" ] || die 4 "$VOLUME is a symbolic link"
-	read -r device_number < "/sys/class/block/$DEVICE/dev" ||
-		die 4 "$DEVICE has gone away"
-	if is_in_use "$device_number"; then
-		die 4 "/dev/$DEVICE is already mounted, elsewhere or in another namespace"
-	fi
-	read_serial "$DEVICE"
-	no_readahead
-	# Before the mount, so that a signal during it finds it.
-	MOUNTING=yes
+	SETTING=
+}
+
+# Arguments: none. Returns: 0 with device_number set when DEVICE can be mounted, or 1 with
+# the reason in WHY.
+is_unused() {
+	WHY="$DEVICE has gone away"
+	read -r device_number 2> /dev/null < "/sys/class/block/$DEVICE/dev" || return 1
+	WHY="/dev/$DEVICE is already mounted, elsewhere or in another namespace"
+	! is_in_use "$device_number"
+}
+
+# Mounts DEVICE for the proof. Arguments: none. Returns: 0, or not at all.
+mount_read_only() {
 	# Not noexec: the tools run from here. -n and -i: nothing is written to /etc/mtab
 	# and no helper of the host is run. Propagation stays what it is for /run: a
 	# private mount would outlive its unmounting in namespaces made meanwhile.
@@ -698,6 +762,52 @@ mount_device() {
 	[ "$MNT_DEV" = "$device_number" ] ||
 		die 5 "/dev/$DEVICE is device $MNT_DEV, not $device_number"
 	prove
+}
+
+# Several NVMe disks fit. What each was attached as only the checker can ask, and before a
+# disk is mounted there is no checker: so they are mounted read-only in turn until one is
+# proven. Arguments: none. Returns: 0 with DEVICE mounted, or not at all.
+try_each() {
+	for DEVICE in $FOUND; do
+		if ! is_unused; then
+			printf '%s: %s\n' "$SELF" "$WHY" >&2 || :
+			continue
+		fi
+		read_serial "$DEVICE"
+		no_readahead
+		# In a process of its own, which die ends and no more.
+		rc=0
+		(
+			trap - EXIT
+			mount_read_only
+		) || rc=$?
+		if [ "$rc" -eq 0 ]; then
+			find_mount
+			return 0
+		fi
+		take_back || die 5 "/dev/$DEVICE cannot be unmounted again"
+	done
+	die 1 "none of these was attached as $DEVICE_NAME and is this release: $FOUND"
+}
+
+# Mounts what was found and proves it. Arguments: none. Returns: 0, or not at all.
+mount_device() {
+	if [ ! -d "$VOLUME" ]; then
+		mkdir "$VOLUME" || die 5 "cannot make $VOLUME"
+		MADE_POINT=yes
+	fi
+	[ ! -h "$VOLUME" ] || die 4 "$VOLUME is a symbolic link"
+	# Before the mount, so that a signal during it finds it.
+	MOUNTING=yes
+	if [ "$COUNT" -eq 1 ]; then
+		DEVICE=$FOUND
+		is_unused || die 4 "$WHY"
+		read_serial "$DEVICE"
+		no_readahead
+		mount_read_only
+	else
+		try_each
+	fi
 	make_writable
 	grow
 	say "mounted /dev/$DEVICE on $VOLUME"

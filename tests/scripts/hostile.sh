@@ -99,7 +99,8 @@ test_environment() {
 		PWD=/nowhere OLDPWD=/nowhere LIBMOUNT_FSTAB=/run/evil/env
 		VOLUME=/tmp HOUSE=/tmp VERDICT=0 LOCKED=yes OWNER=x MOUNTING=yes
 		MADE_POINT=yes MADE_HOUSE=yes WAIT=0 VOLUME_ID=x MANIFEST_SHA256=x ARCH=x
-		DEVICE=x SERIAL=x MNT_COUNT=0 CODE=0 WHY=x rc=0 SELF=x IMAGES=x HOLDERS=x
+		DEVICE=x SERIAL=x DEVICE_NAME=x SETTING=/run/evil/env
+		READAHEAD=x MNT_COUNT=0 CODE=0 WHY=x rc=0 SELF=x IMAGES=x HOLDERS=x
 		BASH_FUNC_[%%=(){:>/run/evil/ran;} $(command -v "${kept%% *}")"
 	case $kept in *' '*) SHELL_UNDER_TEST="$SHELL_UNDER_TEST ${kept#* }" ;; esac
 	for mask in 000 777; do

@@ -20,7 +20,7 @@ make_machine() {
 plug() {
 	loop=$(sed -n "s/^$2 //p" "$WORK/disks")
 	entry=/sys/class/block/$1
-	mkdir -p "$entry/device" "$entry/holders"
+	mkdir -p "$entry/device" "$entry/holders" "$entry/queue"
 	cat "/sys/block/$loop/size" > "$entry/size"
 	cat "/sys/block/$loop/dev" > "$entry/dev"
 	# Padded as the NVMe field is.
