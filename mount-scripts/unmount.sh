@@ -1,7 +1,8 @@
 #!/bin/sh
 # shellcheck disable=SC2317,SC2329 # what is called from a trap only is not dead
 # Unmounts the forensic volume from /run/fvol/volume and proves that nothing is left: no
-# mount in any mount namespace, no directory, no kernel module. Can be repeated.
+# mount in any mount namespace, no descriptor on the disk, no directory, no kernel module.
+# Can be repeated.
 #
 # Before that, hash of the volume seals the evidence: a line in each custody log over its
 # SHA256SUMS. The last line of the output has the heads, for the caller to keep.
@@ -11,8 +12,10 @@
 # here-documents: bash writes those to a file in /tmp, which is the evidence's disk.
 # Never a lazy unmount: it reports success while the file system lives on.
 #
-# Exit codes: 0 nothing is mounted any more; 2 usage; 4 busy, not permitted, or still held
-# by another mount namespace: do not detach; 5 failed, or a lime module is still loaded.
+# Exit codes: 0 nothing is mounted any more; 2 usage; 3 unmounted and may be detached, but
+# not all evidence is sealed, or its end may be missing; 4 busy, not permitted, or still held
+# by another mount namespace or a process: do not detach; 5 failed, the disk was gone
+# before, or a lime module is still loaded.
 
 SELF=fvol-unmount
 
@@ -287,7 +290,8 @@ read_options() {
 		printf '%s\n' \
 			'Usage: unmount.sh' \
 			'Unmounts the volume from /run/fvol/volume.' \
-			'Exit: 0 unmounted, 2 usage, 4 busy or refused, 5 failed.' ||
+			'Exit: 0 unmounted, 2 usage, 3 unmounted but not all is sealed,' \
+			'4 busy or refused, 5 failed or the disk was gone.' ||
 			finish 5
 		finish 0
 		;;
@@ -334,6 +338,31 @@ leads_to_volume() {
 	place=$(cd -P "$1" 2> /dev/null && pwd -P) || return 1
 	case $place/ in "$VOLUME"/*) return 0 ;; esac
 	return 1
+}
+
+# Names who has the disk itself open, past any file system. A look is taken five times: udev
+# opens a disk for a moment after it was written. test -ef is not in POSIX, but in every
+# shell that is /bin/sh somewhere. Arguments: the disk's node, major:minor. Returns: 0 with
+# HOLDERS set, also for devices of RAID or mapper that are made of the disk.
+find_openers() {
+	HOLDERS='' look=0
+	while [ -b "$1" ] && [ "$look" -lt 5 ]; do
+		[ "$look" -eq 0 ] || sleep 1
+		look=$((look + 1)) HOLDERS=
+		for process in /proc/[0-9]*; do
+			for descriptor in "$process/fd"/*; do
+				# shellcheck disable=SC3013
+				[ "$descriptor" -ef "$1" ] 2> /dev/null || continue
+				read_command "${process##*/}"
+				hold "process ${process##*/} ($COMMAND: disk)"
+				break
+			done
+		done
+		[ -n "$HOLDERS" ] || break
+	done
+	for member in "/sys/dev/block/$2/holders"/*; do
+		[ ! -e "$member" ] || hold "the device ${member##*/}"
+	done
 }
 
 # Names whatever keeps the mount busy. Arguments: none. Returns: 0 with HOLDERS set.
@@ -462,12 +491,29 @@ find_trouble() {
 	is_writable || TROUBLE=read-only
 	[ -d "/sys/dev/block/$MNT_DEV" ] || TROUBLE=gone
 	case $TROUBLE in
-	gone) message="the disk was gone before it was unmounted" ;;
-	read-only) message="the file system had become read-only" ;;
+	gone)
+		message='the disk was gone before it was unmounted: what had not reached it'
+		message="$message by then is lost, and the evidence is not sealed"
+		;;
+	read-only)
+		message='the file system had become read-only: what was captured last may'
+		message="$message be missing on it, and the evidence is not sealed"
+		;;
 	*) return 0 ;;
 	esac
-	printf '%s: warning: %s: what was captured last may be missing on it\n' \
-		"$SELF" "$message" >&2 || :
+	printf '%s: warning: %s\n' "$SELF" "$message" >&2 || :
+}
+
+# A capture that was killed together with its child, as the agent does at a timeout, may
+# have left its module loaded. Our tool takes back what a capture of ours loaded and no
+# other. Arguments: none. Returns: 0; need_no_module has the last word.
+unload_module() {
+	is_module_loaded || return 0
+	ARCH=$(find_architecture && printf '%s' "$ARCH") || return 0
+	tool=$VOLUME/bin/$ARCH/capture
+	if [ -f "$tool" ] && [ ! -h "$tool" ]; then
+		"$tool" --unload >&2 || :
+	fi
 }
 
 # Unmounts every layer of the mount point. Arguments: none. Returns: 0, or not at all.
@@ -493,10 +539,31 @@ unmount() {
 	[ "$MNT_COUNT" -eq 0 ] || die 4 "something mounts on $VOLUME again and again"
 }
 
+# Arguments: sentence. Returns: never. The next run must not forget what this one has
+# unmounted and may not let go: a directory on /run has its name.
+die_held() {
+	mkdir "$HOUSE/held-$DEV-${device##*/}" 2> /dev/null || :
+	die 4 "unmounted here, but do not detach$1"
+}
+
+# Arguments: none. Returns: 0 with DEV and device set when an earlier run left them.
+remember_held() {
+	for entry in "$HOUSE"/held-*; do
+		held=${entry#"$HOUSE/held-"}
+		case $held in
+		*[!A-Za-z0-9_.:-]* | *:*:* | [!0-9]* | [!0-9]*:* | *:[!0-9]*) continue ;;
+		*:*-?*) ;;
+		*) continue ;;
+		esac
+		DEV=${held%%-*} device=/dev/${held#*-}
+	done
+}
+
 # Proves that no other mount namespace keeps the file system alive. Before the mount point
 # is removed: since Linux 3.18 that detaches the copies in other namespaces, as lazily as
-# umount -l would, with nobody told.
-# Arguments: major:minor, or nothing when it is not known. Returns: 0, or not at all.
+# umount -l would, with nobody told. And that nobody has the disk open.
+# Arguments: major:minor, or nothing when it is not known, the disk's node. Returns: 0, or
+# not at all.
 need_released() {
 	look=0
 	while [ -n "${1:-}" ] && is_in_use "$1" && [ "$look" -lt 5 ]; do
@@ -504,10 +571,15 @@ need_released() {
 		sleep 1
 	done
 	find_namespaces "${1:-}"
-	[ -z "$HOLDERS" ] || die 4 "unmounted here, but do not detach, held by $HOLDERS"
+	[ -z "$HOLDERS" ] || die_held ", held by $HOLDERS"
 	if [ -n "${1:-}" ] && is_in_use "$1"; then
-		die 4 'unmounted here, but do not detach: the kernel still uses it'
+		die_held ': the kernel still uses it'
 	fi
+	[ -n "${1:-}" ] || return 0
+	# The unmounting has written everything back and flushed the disk's own cache; this
+	# is about somebody who could write once more.
+	find_openers "$2" "$1"
+	[ -z "$HOLDERS" ] || die_held ", held by $HOLDERS"
 }
 
 # Removes the directories on /run. Arguments: none. Returns: 0, or not at all.
@@ -515,6 +587,9 @@ remove_house() {
 	if [ -d "$VOLUME" ]; then
 		rmdir "$VOLUME" || die 5 "$VOLUME is not empty with nothing mounted on it"
 	fi
+	for entry in "$HOUSE"/held-*; do
+		[ ! -d "$entry" ] || rmdir "$entry" 2> /dev/null || :
+	done
 	drop_lock
 	rmdir "$HOUSE" 2> /dev/null || :
 	# A mount that has begun meanwhile has its lock in it, and may.
@@ -523,12 +598,18 @@ remove_house() {
 	fi
 }
 
+# Arguments: none. Returns: 0 when the module that captures use is loaded, else 1.
+is_module_loaded() {
+	while read -r module _; do
+		[ "$module" != lime ] || return 0
+	done 2> /dev/null < /proc/modules || :
+	return 1
+}
+
 # Arguments: none. Returns: 0, or not at all when the module of the capture is loaded.
 need_no_module() {
-	while read -r module _; do
-		[ "$module" != lime ] ||
-			die 5 'unmounted, but the kernel module lime is still loaded'
-	done 2> /dev/null < /proc/modules || :
+	! is_module_loaded ||
+		die 5 'unmounted, but the kernel module lime is still loaded'
 }
 
 trap leave EXIT
@@ -541,7 +622,7 @@ ulimit -c 0 2> /dev/null || :
 
 read_options "$@"
 need_root
-device='' DEV='' IMAGES='' TROUBLE='' HEADS=''
+mounted=no device='' DEV='' IMAGES='' TROUBLE='' HEADS=''
 find_mount
 if [ "$MNT_COUNT" -gt 0 ] || [ -d "$HOUSE" ]; then
 	need_mount_right
@@ -551,16 +632,27 @@ if [ "$MNT_COUNT" -gt 0 ] || [ -d "$HOUSE" ]; then
 		device=${MNT_SOURCE%%[!A-Za-z0-9_./-]*} DEV=$MNT_DEV
 		find_trouble
 		# What cannot be written cannot be sealed; and what is gone cannot be run.
+		if [ "$TROUBLE" != gone ]; then unload_module; fi
 		if [ -z "$TROUBLE" ]; then seal; fi
 		list_images
 		unmount
+		mounted=yes
+	else
+		remember_held
 	fi
 fi
-need_released "$DEV"
+need_released "$DEV" "$device"
 if [ -d "$HOUSE" ]; then remove_house; fi
 need_no_module
-if [ -n "$DEV" ]; then
+code=0
+if [ "$mounted" = yes ]; then
 	say "unmounted $device"
+	# Unmounted it is, and may be detached; that is not all that was to be done.
+	case $TROUBLE in
+	'') ;;
+	gone) code=5 ;;
+	*) code=3 ;;
+	esac
 	if [ -n "$TROUBLE" ]; then TROUBLE="\"$TROUBLE\""; fi
 	say "{\"unmounted\":true,\"device\":\"$device\",\"trouble\":${TROUBLE:-null},\
 \"images\":[$IMAGES]}"
@@ -568,4 +660,4 @@ else
 	say "nothing was mounted on $VOLUME"
 	say "{\"unmounted\":false,\"device\":null,\"images\":[]}"
 fi
-finish 0
+finish "$code"

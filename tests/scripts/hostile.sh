@@ -94,7 +94,10 @@ test_environment() {
 	echo ': > /run/evil/ran' > /run/evil/env
 	plug nvme1n1 good "$SERIAL"
 	kept=$SHELL_UNDER_TEST
-	SHELL_UNDER_TEST="env PATH=/run/evil ENV=/run/evil/env BASH_ENV=/run/evil/env
+	# bash by its own name, which no /bin/sh has, reads this before the first line.
+	startup=BASH_ENV=/run/evil/env
+	[ "$kept" != bash ] || startup=
+	SHELL_UNDER_TEST="env PATH=/run/evil ENV=/run/evil/env $startup
 		IFS=/v CDPATH=/:/run TMPDIR=/nonexistent GLOBIGNORE=* LC_ALL=tr_TR.UTF-8
 		PWD=/nowhere OLDPWD=/nowhere LIBMOUNT_FSTAB=/run/evil/env
 		VOLUME=/tmp HOUSE=/tmp VERDICT=0 LOCKED=yes OWNER=x MOUNTING=yes
@@ -132,6 +135,30 @@ test_environment() {
 	case $kept in
 	bash*) test_functions ;;
 	esac
+	unplug_all
+}
+
+# A library in LD_PRELOAD gets into the shell itself, before its first line, and no
+# further. One in /etc/ld.so.preload gets into every program of the host, which is why
+# nothing that they say is believed. Arguments: none. Returns: 0.
+test_preload() {
+	plug nvme1n1 good "$SERIAL"
+	kept=$SHELL_UNDER_TEST
+	for script in mount capture unmount; do
+		set --
+		[ "$script" != mount ] || set -- --manifest-sha256 "$HEX" --wait 0
+		: > /run/preloaded
+		SHELL_UNDER_TEST="env LD_PRELOAD=$WORK/preload.so $kept"
+		run "$script" "$@"
+		SHELL_UNDER_TEST=$kept
+		expect "$script with LD_PRELOAD" 0 ''
+		check 'no program of the script has it' \
+			[ "$(grep -cvE '^(env|dash|sh|bash|mksh)$' /run/preloaded)" -eq 0 ]
+	done
+	# The trap works at all.
+	: > /run/preloaded
+	LD_PRELOAD=$WORK/preload.so sleep 0
+	check 'the library would tell' grep -qx sleep /run/preloaded
 	unplug_all
 }
 

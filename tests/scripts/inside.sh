@@ -228,6 +228,7 @@ test_cycle() {
 	expect 'unmount with a mount on it' 4 'the mount on /run/fvol/volume/evidence'
 	umount /run/fvol/volume/evidence
 	test_namespace
+	test_open_disk
 
 	run unmount
 	expect 'unmount' 0 'unmounted /dev/nvme1n1'
@@ -302,6 +303,24 @@ test_namespace() {
 	expect 'mount afterwards' 0 'mounted /dev/nvme1n1'
 }
 
+# Somebody has the disk itself open. Arguments: none. Returns: 0; mounted at the end.
+test_open_disk() {
+	sh -c 'exec sleep 1000 < /dev/nvme1n1' &
+	holder=$!
+	sleep 1
+	for again in '' ' again'; do
+		run unmount
+		expect "unmount while a process has the disk open$again" 4 \
+			"do not detach, held by process $holder (sleep: disk)"
+	done
+	kill "$holder"
+	wait "$holder" 2> /dev/null || :
+	run unmount
+	expect 'and afterwards' 0 'nothing was mounted'
+	check 'leaves nothing' is_clean
+	run mount --manifest-sha256 "$HEX" --volume-id "$ID" --wait 0
+}
+
 # Arguments: none. Returns: 0.
 test_places() {
 	plug nvme1n1 empty "$SERIAL"
@@ -354,7 +373,7 @@ test_growth() {
 		run mount --manifest-sha256 "$HEX" --wait 0
 		echo "${pair%% *}" > /run/ask/hash
 		run unmount
-		expect "seal ends with ${pair%% *}: unmounted all the same" 0 \
+		expect "seal ends with ${pair%% *}: unmounted all the same" 3 \
 			'"trouble":"unsealed"'
 		check 'but a warning' grep -q "not all evidence is sealed: .*${pair#* }" /run/err
 		check 'ends in JSON' ends_in_json
@@ -363,7 +382,7 @@ test_growth() {
 	run mount --manifest-sha256 "$HEX" --wait 0
 	mount -o remount,ro /run/fvol/volume
 	run unmount
-	expect 'unmount of one that became read-only' 0 '"trouble":"read-only"'
+	expect 'unmount of one that became read-only' 3 '"trouble":"read-only"'
 	check 'with a warning' grep -q 'warning: the file system had become read-only' /run/err
 	unplug_all
 }
@@ -436,6 +455,26 @@ test_settings() {
 	unplug_all
 }
 
+# /var where the agent keeps its files may be read-only or noexec, /run may be noexec: the
+# scripts need neither. Arguments: none. Returns: 0.
+test_mount_options() {
+	plug nvme1n1 good "$SERIAL"
+	mount -t tmpfs -o ro,noexec tmpfs /var
+	mount -t tmpfs -o ro,noexec tmpfs /tmp
+	mount -o remount,noexec,nosuid,nodev /run
+	run mount --manifest-sha256 "$HEX" --wait 0
+	expect '/var and /tmp read-only, /run noexec: mount' 0 'mounted /dev/nvme1n1'
+	run capture
+	expect '/var and /tmp read-only, /run noexec: capture' 0 'captured and hashed'
+	run unmount
+	expect '/var and /tmp read-only, /run noexec: unmount' 0 'unmounted /dev/nvme1n1'
+	check 'leaves nothing' is_clean
+	mount -o remount,exec,suid,dev /run
+	umount /tmp
+	umount /var
+	unplug_all
+}
+
 make_machine
 test_arguments
 test_refusals
@@ -449,6 +488,8 @@ test_settings
 test_signals
 test_concurrency
 test_environment
+test_preload
+test_mount_options
 test_writes
 case $SHELL_UNDER_TEST in busybox*) test_busybox_userland ;; esac
 exit "$FAILED"

@@ -16,12 +16,29 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 
 [ "$(id -u)" = 0 ] || { echo "skip: needs root for namespaces"; exit 77; }
-for program in unshare setpriv mke2fs losetup strace dash busybox bash; do
+for program in unshare setpriv mke2fs losetup strace cc dash busybox bash; do
 	command -v "$program" > /dev/null && continue
 	echo "skip: $program is missing"
 	exit 77
 done
 unshare -m -p -f --propagation private true || { echo "skip: no namespaces"; exit 77; }
+
+# Each shell in a run of its own, all at once: most of the time they sleep.
+if [ "$#" -ne 1 ]; then
+	[ "$#" -gt 0 ] || set -- dash 'busybox ash' 'bash --posix' bash
+	WORK=$(mktemp -d)
+	trap 'rm -rf "$WORK"' EXIT
+	trap 'exit 1' HUP INT TERM
+	children='' number=0 failed=0
+	for shell in "$@"; do
+		number=$((number + 1))
+		sh "$HERE/run.sh" "$shell" > "$WORK/$number" 2>&1 &
+		children="$children $!"
+	done
+	for child in $children; do wait "$child" || failed=1; done
+	cat "$WORK"/*
+	exit "$failed"
+fi
 
 WORK=$(mktemp -d)
 LOOPS=
@@ -67,6 +84,9 @@ attach() {
 	echo "$1 ${loop#/dev/}" >> "$WORK/disks"
 }
 
+# Tells which programs it was loaded into.
+cc -shared -fPIC -o "$WORK/preload.so" "$HERE/preload.c"
+
 make_volume good FVOL
 make_volume second FVOL
 make_volume forged FVOL
@@ -91,9 +111,6 @@ for pair in 'base capture' 'base unmount' 'tool capture' 'tool unmount' 'lock un
 	fi
 done
 
-[ "$#" -gt 0 ] || set -- dash 'busybox ash' 'bash --posix'
-for shell in "$@"; do
-	unshare -m -p -f --propagation private --mount-proc \
-		sh "$HERE/inside.sh" "$WORK" "$ROOT/mount-scripts" "$shell" || failed=1
-done
+unshare -m -p -f --propagation private --mount-proc \
+	sh "$HERE/inside.sh" "$WORK" "$ROOT/mount-scripts" "$1" || failed=1
 exit "$failed"

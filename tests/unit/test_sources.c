@@ -29,6 +29,8 @@ static const char *const dirs[] = {
 	"kernel",
 	"kernel/security",
 	"module",
+	"module/lime",
+	"module/lime/parameters",
 	"module/module",
 	"module/module/parameters",
 	"self",
@@ -45,6 +47,9 @@ static const char *const files[] = {
 	"version",
 	"version_signature",
 	"kernel/security/lockdown",
+	"module/lime/parameters/format",
+	"module/lime/parameters/localhostonly",
+	"module/lime/parameters/path",
 	"module/module/parameters/sig_enforce",
 	"self/status",
 	"sys/kernel/osrelease",
@@ -342,6 +347,38 @@ static void lime_is_asked_of_the_catalogue(void)
 	tear_down();
 }
 
+/* Whose module is it that was left loaded? */
+static void lime_left_behind(void)
+{
+	bool removed = true;
+
+	set_up();
+	put("modules", "ext4 1 0 - Live 0x0\n");
+	CHECK(limeload_remove_left(dirfd, dirfd, &removed, &err) == 0);
+	CHECK(!removed);
+	put("modules", "lime 16384 0 - Live 0x0\n");
+	CHECK(limeload_remove_left(dirfd, dirfd, &removed, &err) < 0);
+	CHECK_STR(err.text, "the module lime is loaded, but no capture loaded it");
+	CHECK(err.kind == ERR_REFUSED);
+	put("module/lime/parameters/format", "lime\n");
+	put("module/lime/parameters/localhostonly", "1\n");
+	put("module/lime/parameters/path", "/root/memory\n");
+	CHECK(!limeload_is_ours(dirfd));
+	put("module/lime/parameters/path", "tcp:4444\n");
+	CHECK(!limeload_is_ours(dirfd));
+	put("module/lime/parameters/path", "tcp:12345x\n");
+	CHECK(!limeload_is_ours(dirfd));
+	put("module/lime/parameters/path", "tcp:12345\n");
+	CHECK(limeload_is_ours(dirfd));
+	put("module/lime/parameters/localhostonly", "0\n");
+	CHECK(!limeload_is_ours(dirfd));
+	put("module/lime/parameters/localhostonly", "1\n");
+	put("modules", "lime 16384 1 - Loading 0x0\n");
+	CHECK(limeload_remove_left(dirfd, dirfd, &removed, &err) < 0);
+	CHECK_STR(err.text, "the module lime is still at work");
+	tear_down();
+}
+
 /* Connections to 127.0.0.1:10000 (2710), as the kernel lists them. */
 #define HEAD "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when ...\n"
 #define ROW(state, remote, uid, inode)                                                   \
@@ -505,6 +542,7 @@ int main(void)
 	RUN(the_running_kernel_is_asked_itself);
 	RUN(the_manifest_vouches_for_the_catalogue);
 	RUN(lime_is_asked_of_the_catalogue);
+	RUN(lime_left_behind);
 	RUN(only_our_connection_is_ours);
 	RUN(room_and_holes_meet);
 	RUN(a_stream_is_read_in_order);

@@ -25,6 +25,7 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/lime.h"
+#include "toolkit/lib/limeload.h"
 #include "toolkit/lib/processor.h"
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/sourceutil.h"
@@ -447,12 +448,28 @@ out:
 	return rc;
 }
 
+/* After a capture that was killed. */
+static int do_unload(struct err *err)
+{
+	bool removed;
+
+	if (source_need_real_proc(&cap.env, err) < 0 ||
+	    limeload_remove_left(cap.env.proc_dirfd, cap.env.sys_dirfd, &removed, err) <
+		    0)
+		return -1;
+	puts(removed ? "the module " LIMELOAD_MODULE " was unloaded"
+		     : "no module " LIMELOAD_MODULE " is loaded");
+	return 0;
+}
+
 static int run(const struct options *opt, struct err *err)
 {
 	if (open_env(opt, err) < 0)
 		return -1;
 	if (opt->check)
 		return do_check(err);
+	if (opt->unload)
+		return do_unload(err);
 	if (do_capture(opt, err) < 0)
 		return -1;
 	return opt->json ? print_json(err) : 0;

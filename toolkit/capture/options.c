@@ -18,6 +18,7 @@ static const char usage[] =
 	"       capture --to s3://BUCKET/PREFIX [--to DIR] --instance ID [OPTION...]\n"
 	"       capture --output FILE [OPTION...]\n"
 	"       capture --check [--json]\n"
+	"       capture --unload\n"
 	"\n"
 	"Writes this machine's memory: the exact System RAM ranges of /proc/iomem, from the\n"
 	"first usable source, past the page cache, hashed on the way. Bytes that no source\n"
@@ -31,6 +32,7 @@ static const char usage[] =
 	"  -o, --output FILE     write the image alone to FILE (a new file), '-' to stdout\n"
 	"  -c, --check           say which sources are usable and why not the others; write\n"
 	"                        nothing\n"
+	"      --unload          unload the LiME module that a killed capture left loaded\n"
 	"  -s, --source NAME     kcore, bpf, crash or lime, instead of the first usable one\n"
 	"  -f, --format NAME     lime (default), avml (compressed), raw (padded), zst (lime in\n"
 	"                        seekable zstd)\n"
@@ -60,6 +62,7 @@ enum {
 	OPT_ARENA,
 	OPT_WORKERS,
 	OPT_NO_HASH,
+	OPT_UNLOAD,
 	OPT_KMODS,
 	OPT_UNTESTED,
 	OPT_MANIFEST,
@@ -73,6 +76,7 @@ static const struct option long_options[] = {
 	{ "instance", required_argument, NULL, 'i' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "check", no_argument, NULL, 'c' },
+	{ "unload", no_argument, NULL, OPT_UNLOAD },
 	{ "source", required_argument, NULL, 's' },
 	{ "format", required_argument, NULL, 'f' },
 	{ "arena", required_argument, NULL, OPT_ARENA },
@@ -203,8 +207,9 @@ static const char *contradiction(const struct options *opt, int rest)
 
 	if (rest)
 		return "it takes no argument without an option";
-	if ((opt->evidence || opt->to_s3) + !!opt->output + opt->check != 1)
-		return "one of --evidence, --to, --output and --check is needed";
+	if ((opt->evidence || opt->to_s3) + !!opt->output + opt->check + opt->unload != 1)
+		return "one of --evidence, --to, --output, --check and --unload is "
+		       "needed";
 	if (!opt->to_s3 && s3_options_any(&opt->s3))
 		return "options of S3 belong to --to s3://BUCKET/PREFIX";
 	if (opt->output && strcmp(opt->output, "-") == 0 && opt->json)
@@ -263,6 +268,8 @@ int options_parse(int argc, char **argv, struct options *opt)
 			*s3_options_flag(&opt->s3, c) = true;
 		} else if (c == OPT_NO_HASH) {
 			opt->no_hash = true;
+		} else if (c == OPT_UNLOAD) {
+			opt->unload = true;
 		} else if (c == OPT_UNTESTED) {
 			opt->allow_untested = true;
 		} else if (c == 'h') {

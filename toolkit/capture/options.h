@@ -25,6 +25,7 @@ struct options {
 	size_t arena_bytes; /* 0: by the memory there is */
 	unsigned workers;
 	bool check;
+	bool unload; /* a module that was left behind */
 	bool json;
 	bool no_hash;
 	bool allow_untested;

@@ -353,3 +353,55 @@ int limeload_stop(struct limeload *load, struct err *err)
 			     "the module " LIMELOAD_MODULE " is still loaded");
 	return rc;
 }
+
+/* Reads a parameter of the module; false when it cannot be had or does not fit. */
+static bool read_parameter(int sys_dirfd, const char *name, char *text, size_t size)
+{
+	char path[64];
+	struct err unheard;
+
+	snprintf(path, sizeof(path), "module/" LIMELOAD_MODULE "/parameters/%s", name);
+	if (io_read_text(sys_dirfd, path, text, size, NULL, &unheard) < 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	return true;
+}
+
+bool limeload_is_ours(int sys_dirfd)
+{
+	char path[32], format[16], local[8];
+	unsigned port;
+	int end = 0;
+
+	/* As start_child() gives them. */
+	return read_parameter(sys_dirfd, "path", path, sizeof(path)) &&
+	       read_parameter(sys_dirfd, "format", format, sizeof(format)) &&
+	       read_parameter(sys_dirfd, "localhostonly", local, sizeof(local)) &&
+	       sscanf(path, "tcp:%5u%n", &port, &end) == 1 && !path[end] &&
+	       port >= PORT_FIRST && port < PORT_FIRST + PORT_COUNT &&
+	       strcmp(format, "lime") == 0 && strcmp(local, "1") == 0;
+}
+
+int limeload_remove_left(int proc_dirfd, int sys_dirfd, bool *removed, struct err *err)
+{
+	int present = limeload_present(proc_dirfd), errnum;
+
+	*removed = false;
+	if (present < 0)
+		return err_set(err, ERR_FAILED, "reading /proc/modules");
+	if (present == 0)
+		return 0;
+	if (!limeload_is_ours(sys_dirfd))
+		return err_set(err, ERR_REFUSED,
+			       "the module " LIMELOAD_MODULE
+			       " is loaded, but no capture loaded it");
+	if (present == 2)
+		return err_set(err, ERR_REFUSED,
+			       "the module " LIMELOAD_MODULE " is still at work");
+	errnum = unload(500);
+	if (errnum || limeload_present(proc_dirfd) != 0)
+		return err_sys(err, errnum ? errnum : EBUSY,
+			       "unloading the module " LIMELOAD_MODULE);
+	*removed = true;
+	return 0;
+}

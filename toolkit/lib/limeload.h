@@ -10,6 +10,7 @@
 #ifndef FVOL_LIMELOAD_H
 #define FVOL_LIMELOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -42,6 +43,17 @@ int limeload_stop(struct limeload *load, struct err *err);
 
 /* Is the module in PROC/modules? 1 yes, 2 its init still runs, 0 no, -1 unreadable. */
 int limeload_present(int proc_dirfd);
+
+/* Is the module that stands in SYS/module one that a capture loaded, by its parameters?
+ */
+bool limeload_is_ours(int sys_dirfd);
+
+/*
+ * Unloads the module that a capture left behind, which was killed together with its
+ * child. Returns 0 with *removed saying whether there was one; -1 when it stays:
+ * ERR_REFUSED when no capture loaded it, or its init still runs.
+ */
+int limeload_remove_left(int proc_dirfd, int sys_dirfd, bool *removed, struct err *err);
 
 /* What PROC/net/tcp says of the connections to a port of 127.0.0.1. */
 enum limeload_peer {
