@@ -1,11 +1,15 @@
 #!/bin/sh
-# Writes the three Command documents:
+# Writes the Command documents and the Automation runbooks:
 #   generate.sh --manifest-sha256 HEX [--catalogue-least N] --out DIR
 #
 # A document has no logic of its own: it is a script of mount-scripts, line by line, under
 # a header that sets its arguments. So what was tested as a script is what the agent runs,
 # and whoever reads a document can compare it with the file on the volume. The same input
 # gives the same bytes. DIR/SHA256SUMS holds the DocumentHash values for SendCommand.
+#
+# A runbook is NAME.jq with the scripts NAME-*.py and the hashes of the documents it runs.
+# It is JSON, and registered as YAML, which JSON is a part of: Automation takes scripts in
+# the text of YAML runbooks only.
 #
 # Exit codes: 0 written and linted, 1 the linter refuses a document, 2 usage, 5 failed.
 set -eu
@@ -117,6 +121,34 @@ write_document() {
 		die 5 "renaming to $OUT/$1.json failed"
 }
 
+# Arguments: name of the runbook, jq program, further arguments of jq. Returns: 0 with
+# OUT/NAME.json written, or not at all.
+write_runbook() {
+	name=$1 program=$2
+	shift 2
+	for part in "$HERE/$program"-*.py; do
+		[ -r "$part" ] || die 5 "cannot read $part"
+		# Tabs would not be YAML; double braces would be references.
+		if LC_ALL=C grep -nE '[^ -~]|\{\{|\}\}' "$part" >&2; then
+			die 5 "$part holds what a runbook cannot"
+		fi
+		key=${part##*/"$program"-}
+		set -- "$@" --rawfile "${key%.py}" "$part"
+	done
+	# No indentation by tabs, for YAML's sake.
+	jq -n --indent 1 -f "$HERE/$program.jq" "$@" > "$OUT/$name.json.partial" ||
+		die 5 "writing $OUT/$name.json failed"
+	bytes=$(wc -c < "$OUT/$name.json.partial")
+	[ "$bytes" -le 65536 ] || die 5 "$name has $bytes bytes: a document may have 65536"
+	mv "$OUT/$name.json.partial" "$OUT/$name.json" ||
+		die 5 "renaming to $OUT/$name.json failed"
+}
+
+# Arguments: document. Returns: 0 and prints the hash SendCommand pins it by.
+hash_of() {
+	sha256sum < "$OUT/$1.json" | cut -c 1-64
+}
+
 read_options "$@"
 BOUND="--manifest-sha256 $HEX${LEAST:+ --catalogue-least $LEAST}"
 command -v jq > /dev/null || die 5 'jq is missing'
@@ -144,8 +176,11 @@ write_document FVol-Capture capture captureMemory 172800 "$BOUND" \
 write_document FVol-Unmount unmount unmountForensicVolume 3600 '' \
 	'Unmounts the forensic volume and proves that nothing is left mounted.' '{}'
 
-(cd "$OUT" && sha256sum FVol-Capture.json FVol-Mount.json FVol-Unmount.json \
-	> SHA256SUMS.partial && mv SHA256SUMS.partial SHA256SUMS) ||
-	die 5 "writing $OUT/SHA256SUMS failed"
 sh "$HERE/lint.sh" "$OUT/FVol-Mount.json" "$OUT/FVol-Capture.json" \
 	"$OUT/FVol-Unmount.json"
+write_runbook FVol-Acquire acquire --arg mount_hash "$(hash_of FVol-Mount)" \
+	--arg capture_hash "$(hash_of FVol-Capture)" \
+	--arg unmount_hash "$(hash_of FVol-Unmount)"
+
+(cd "$OUT" && sha256sum FVol-*.json > SHA256SUMS.partial &&
+	mv SHA256SUMS.partial SHA256SUMS) || die 5 "writing $OUT/SHA256SUMS failed"
