@@ -25,8 +25,9 @@ def take_back(ec2, volume):
     if volume['State'] in ('deleting', 'deleted'):
         return None
     try:
-        if volume.get('Attachments') and volume['Attachments'][0]['State'] == 'attached':
-            ec2.detach_volume(VolumeId=name)
+        where = (volume.get('Attachments') or [{}])[0]
+        if where.get('State') == 'attached':
+            ec2.detach_volume(VolumeId=name, InstanceId=where['InstanceId'])
         elif volume['State'] in ('available', 'error'):
             ec2.delete_volume(VolumeId=name)
             return None

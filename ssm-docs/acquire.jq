@@ -8,36 +8,7 @@
 # runs after markBegun has set the tag to begun.
 #
 # Every failure goes to a step of its own; none aborts, so that report speaks at the end.
-
-def parameter($description; $pattern):
-	{type: "String", description: $description, allowedPattern: $pattern};
-
-# $next: the step after success; $failed: the step after failure or a timeout.
-def step($name; $timeout; $attempts; $next; $failed; $body):
-	{name: $name} + $body + {
-		timeoutSeconds: $timeout,
-		maxAttempts: $attempts,
-		onFailure: "step:\($failed)",
-		isCritical: false,
-		nextStep: $next
-	};
-
-def output($name; $selector; $type): {Name: $name, Selector: $selector, Type: $type};
-
-def api($service; $call; $inputs; $outputs):
-	{action: "aws:executeAwsApi", inputs: ({Service: $service, Api: $call} + $inputs)}
-	+ (if $outputs == [] then {} else {outputs: $outputs} end);
-
-def wait_for($service; $call; $inputs; $selector; $values):
-	{action: "aws:waitForAwsResourceProperty",
-		inputs: ({Service: $service, Api: $call} + $inputs
-			+ {PropertySelector: $selector, DesiredValues: $values})};
-
-def script($handler; $text; $payload; $outputs):
-	{action: "aws:executeScript", inputs: {Runtime: "python3.11", Handler: $handler,
-		InputPayload: $payload, Script: $text}}
-	+ (if $outputs == [] then {} else {outputs: [$outputs[]
-		| output(.[0]; "$.Payload.\(.[0])"; .[1])]} end);
+include "book";
 
 # Delivered within 10 minutes or not at all; by its comment gather finds the command.
 def command($part; $hash; $parameters):

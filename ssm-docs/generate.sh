@@ -136,7 +136,7 @@ write_runbook() {
 		set -- "$@" --rawfile "${key%.py}" "$part"
 	done
 	# No indentation by tabs, for YAML's sake.
-	jq -n --indent 1 -f "$HERE/$program.jq" "$@" > "$OUT/$name.json.partial" ||
+	jq -n --indent 1 -L "$HERE" -f "$HERE/$program.jq" "$@" > "$OUT/$name.json.partial" ||
 		die 5 "writing $OUT/$name.json failed"
 	bytes=$(wc -c < "$OUT/$name.json.partial")
 	[ "$bytes" -le 65536 ] || die 5 "$name has $bytes bytes: a document may have 65536"
@@ -181,6 +181,8 @@ sh "$HERE/lint.sh" "$OUT/FVol-Mount.json" "$OUT/FVol-Capture.json" \
 write_runbook FVol-Acquire acquire --arg mount_hash "$(hash_of FVol-Mount)" \
 	--arg capture_hash "$(hash_of FVol-Capture)" \
 	--arg unmount_hash "$(hash_of FVol-Unmount)"
+write_runbook FVol-Intake intake
 
-(cd "$OUT" && sha256sum FVol-*.json > SHA256SUMS.partial &&
-	mv SHA256SUMS.partial SHA256SUMS) || die 5 "writing $OUT/SHA256SUMS failed"
+(cd "$OUT" && sha256sum FVol-Acquire.json FVol-Capture.json FVol-Intake.json FVol-Mount.json \
+	FVol-Unmount.json > SHA256SUMS.partial && mv SHA256SUMS.partial SHA256SUMS) ||
+	die 5 "writing $OUT/SHA256SUMS failed"

@@ -192,21 +192,26 @@ def complete(cloud, out):
     return wrong
 
 
-for case in CASES:
-    judge(case)
-sizes = {}
-for memory in (512, 1024, 8192, 16384, 1 << 20):
-    cloud, _ = run({'capture': 4, 'unmount': 4}, {'memory_mib': memory})
-    sizes[memory], = [volume['Size'] for volume in cloud.volumes.values()]
-verdict('the volume has room for memory, 1/16 of it and 1 GiB beside the image',
-        sizes == {512: 8, 1024: 8, 8192: 11, 16384: 19, 1 << 20: 1090}, sizes)
-for name, value in (('InstanceId', 'i-0123456789abcdef0; id'), ('SnapshotId', 'snap-'),
-                    ('CaseId', 'a b'), ('KmsKeyId', 'alias/aws/ebs'), ('RetentionDays', '0'),
-                    ('Throughput', '2000'), ('DocumentPrefix', 'FVol-{{x}}'),
-                    ('EvidenceBucket', 'x/y'), ('ObjectLockMode', 'NONE')):
-    try:
-        run({}, {}, {name: value})
-        verdict('%s=%s is refused' % (name, value), False, 'accepted')
-    except Exception as problem:
-        verdict('%s=%s is refused' % (name, value), 'is refused' in str(problem), problem)
-sys.exit(failed)
+def main():
+    for case in CASES:
+        judge(case)
+    sizes = {}
+    for memory in (512, 1024, 8192, 16384, 1 << 20):
+        cloud, _ = run({'capture': 4, 'unmount': 4}, {'memory_mib': memory})
+        sizes[memory], = [volume['Size'] for volume in cloud.volumes.values()]
+    verdict('the volume has room for memory, 1/16 of it and 1 GiB beside the image',
+            sizes == {512: 8, 1024: 8, 8192: 11, 16384: 19, 1 << 20: 1090}, sizes)
+    for name, value in (('InstanceId', 'i-0123456789abcdef0; id'), ('SnapshotId', 'snap-'),
+                        ('CaseId', 'a b'), ('KmsKeyId', 'alias/aws/ebs'), ('RetentionDays', '0'),
+                        ('Throughput', '2000'), ('DocumentPrefix', 'FVol-{{x}}'),
+                        ('EvidenceBucket', 'x/y'), ('ObjectLockMode', 'NONE')):
+        try:
+            run({}, {}, {name: value})
+            verdict('%s=%s is refused' % (name, value), False, 'accepted')
+        except Exception as problem:
+            verdict('%s=%s is refused' % (name, value), 'is refused' in str(problem), problem)
+    return failed
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -17,7 +17,8 @@ except ImportError:
 SHA, HEAD, SEALED = 'a' * 64, 'b' * 64, 'c' * 64
 KEYS = {
     'DescribeInstances': 'InstanceIds', 'DescribeInstanceTypes': 'InstanceTypes',
-    'DescribeSnapshots': 'SnapshotIds OwnerIds', 'DescribeVolumes': 'VolumeIds Filters',
+    'DescribeSnapshots': 'SnapshotIds OwnerIds Filters',
+    'DescribeLockedSnapshots': 'SnapshotIds', 'DescribeVolumes': 'VolumeIds Filters',
     'DescribeInstanceInformation': 'Filters',
     'CreateVolume': 'AvailabilityZone SnapshotId Size VolumeType Iops Throughput '
                     'VolumeInitializationRate Encrypted KmsKeyId ClientToken '
@@ -121,8 +122,12 @@ class Cloud:
     def DescribeInstanceTypes(self, InstanceTypes):
         return {'InstanceTypes': [{'MemoryInfo': {'SizeInMiB': self.memory_mib}}]}
 
-    def DescribeSnapshots(self, SnapshotIds, OwnerIds=None):
+    def DescribeSnapshots(self, SnapshotIds=None, OwnerIds=None, Filters=()):
         found = []
+        if SnapshotIds is None:
+            wanted = {(one['Name'][4:], value) for one in Filters for value in one['Values']}
+            SnapshotIds = [name for name, one in self.snapshots.items() if wanted <= {
+                (tag['Key'], tag['Value']) for tag in one['Tags']}]
         for name in SnapshotIds:
             one = self.snapshots.get(name)
             if one is None:
@@ -230,6 +235,11 @@ class Cloud:
         assert LockMode == 'compliance' or CoolOffPeriod is None
         self.snapshots[SnapshotId]['lock'] = (LockMode, LockDuration)
         return {'LockState': LockMode}
+
+    def DescribeLockedSnapshots(self, SnapshotIds):
+        return {'Snapshots': [{'SnapshotId': name, 'LockState': one['lock'][0]}
+                              for name, one in self.snapshots.items()
+                              if name in SnapshotIds and 'lock' in one]}
 
     def CopySnapshot(self, SourceSnapshotId, TagSpecifications, **_):
         name = self.new('snap')

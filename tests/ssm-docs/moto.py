@@ -1,0 +1,98 @@
+"""Runs FVol-Acquire with EC2 and S3 answered by moto_server, which somebody else wrote:
+moto.py DOCUMENTS PORT. The commands on the instance, and Snapshot Lock, which moto lacks,
+stay the stand-in's."""
+import json
+import sys
+
+import boto3
+
+from acquire import BOOK, parameters
+from automation import Execution
+from cloud import SEALED, SHA, Cloud, Error, Host
+
+PORT = sys.argv[2]
+
+
+class MotoCloud(Cloud):
+    account = security = '123456789012'
+
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self.clients = {service: boto3.client(
+            service, region_name=self.region, aws_access_key_id='x',
+            aws_secret_access_key='x', endpoint_url='http://127.0.0.1:' + PORT)
+            for service in ('ec2', 's3', 'sts')}
+
+    def call(self, service, api, arguments):
+        if service == 'ssm' or api == 'LockSnapshot':
+            return super().call(service, api, arguments)
+        self.calls.append(api)
+        self.now += 1
+        name = ''.join('_' + one.lower() if one.isupper() else one for one in api)[1:]
+        try:
+            return getattr(self.clients[service], name)(**arguments)
+        except self.clients[service].exceptions.ClientError as problem:
+            raise Error(problem.response['Error']['Code'], str(problem))
+
+    def LockSnapshot(self, SnapshotId, LockMode, LockDuration):
+        self.locked = SnapshotId
+        return {}
+
+    def SendCommand(self, DocumentName, **more):
+        if DocumentName.endswith('Capture'):
+            volumes = self.clients['ec2'].describe_volumes(Filters=[
+                {'Name': 'tag:fvol-execution', 'Values': [self.execution_id]}])['Volumes']
+            self.attached = [item['Device'] for item in volumes[0]['Attachments']]
+        return super().SendCommand(DocumentName, **more)
+
+
+def prepare(cloud):
+    """Makes an instance, a release snapshot and a bucket. Returns the parameters."""
+    ec2, s3 = cloud.clients['ec2'], cloud.clients['s3']
+    image = ec2.describe_images()['Images'][0]['ImageId']
+    instance = ec2.run_instances(ImageId=image, InstanceType='m5.large', MinCount=1,
+                                 MaxCount=1)['Instances'][0]
+    volume = ec2.create_volume(
+        AvailabilityZone=instance['Placement']['AvailabilityZone'], Size=1)
+    release = ec2.create_snapshot(VolumeId=volume['VolumeId'])
+    if cloud.bucket not in [one['Name'] for one in s3.list_buckets()['Buckets']]:
+        s3.create_bucket(Bucket=cloud.bucket, ObjectLockEnabledForBucket=True,
+                         CreateBucketConfiguration={'LocationConstraint': cloud.region})
+    return parameters(InstanceId=instance['InstanceId'], SnapshotId=release['SnapshotId'],
+                      SecurityAccountId=cloud.security)
+
+
+def judge(name, cloud, wanted):
+    run = Execution(BOOK, cloud, prepare(cloud)).run()
+    out = {key.partition('.')[2]: value for key, value in run.outputs.items()}
+    left = [volume for volume in cloud.clients['ec2'].describe_volumes(Filters=[
+        {'Name': 'tag:fvol-execution', 'Values': [cloud.execution_id]}])['Volumes']]
+    right = out['Verdict'] == wanted and not left
+    if wanted != 'FAILED':
+        tags = {tag['Key']: tag['Value'] for tag in cloud.clients['ec2'].describe_snapshots(
+            SnapshotIds=[out['SnapshotId']])['Snapshots'][0]['Tags']}
+        anchor = cloud.clients['s3'].get_object(Bucket=cloud.bucket, Key=out['Anchor'])
+        body = json.load(anchor['Body'])
+        right = right and tags['fvol-image-sha256'] == SHA == body['ImageSha256'] and \
+            tags['fvol-custody-head'] == SEALED and \
+            anchor['ObjectLockMode'] == 'GOVERNANCE' and \
+            cloud.locked == out['SnapshotId'] and len(cloud.attached) == 1
+    print('%s moto: %s' % ('ok' if right else 'FAIL', name))
+    if not right:
+        print('     | %s %s' % (out, left))
+    return right
+
+
+def main():
+    results = []
+    for index, (name, host, wanted) in enumerate((
+            ('all well', {}, 'COMPLETE'), ('capture exit 3', {'capture': 3}, 'PARTIAL'),
+            ('capture exit 5', {'capture': 5}, 'PARTIAL'),
+            ('mount exit 4', {'mount': 4}, 'FAILED'))):
+        cloud = MotoCloud(Host(**host))
+        cloud.execution_id = cloud.execution_id[:-1] + str(index)
+        results.append(judge(name, cloud, wanted))
+    return 0 if all(results) else 1
+
+
+sys.exit(main())
