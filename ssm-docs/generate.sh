@@ -69,9 +69,9 @@ read_options() {
 
 # The agent changes the text of a step before it runs: it makes one dollar of two and
 # replaces what stands in double braces. A script must hold nothing of that kind.
-# Arguments: name of a script. Returns: 0, or not at all.
+# Arguments: a script. Returns: 0, or not at all.
 need_plain_text() {
-	file=$SCRIPTS/$1.sh
+	file=$1
 	[ -r "$file" ] || die 5 "cannot read $file"
 	[ "$(head -n 1 "$file")" = '#!/bin/sh' ] ||
 		die 5 "$file does not begin with #!/bin/sh"
@@ -90,7 +90,7 @@ need_plain_text() {
 # description, JSON object of parameters. Returns: 0 with OUT/DOCUMENT.json written, or
 # not at all.
 write_document() {
-	need_plain_text "$2"
+	need_plain_text "$SCRIPTS/$2.sh"
 	jq -n --tab --rawfile script "$SCRIPTS/$2.sh" --arg name "$2" --arg step "$3" \
 		--argjson timeout "$4" --arg arguments "$5" --arg description "$6" \
 		--argjson parameters "$7" '
@@ -176,13 +176,38 @@ write_document FVol-Capture capture captureMemory 172800 "$BOUND" \
 write_document FVol-Unmount unmount unmountForensicVolume 3600 '' \
 	'Unmounts the forensic volume and proves that nothing is left mounted.' '{}'
 
+# On a builder: packages, a compiler and one module. Not of mount-scripts.
+SCRIPTS=$HERE
+# shellcheck disable=SC2016 # a dollar of a regular expression
+write_document FVol-BuildStep build-step buildModule 5000 \
+	"--source '{{ Source }}' --destination '{{ Destination }}' --lime-version '{{ LimeVersion }}'" \
+	'Builds the kernel module for the kernel of a builder; FVol-BuildModule runs it.' \
+	'{"Source": {
+		"type": "String",
+		"description": "s3://BUCKET/PREFIX with kmods, build-module.sh and lime/.",
+		"allowedPattern": "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9/_.-]{1,200}$",
+		"maxChars": 270
+	}, "Destination": {
+		"type": "String",
+		"description": "s3://BUCKET/PREFIX that receives ARCH/RELEASE/.",
+		"allowedPattern": "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9/_.-]{1,200}$",
+		"maxChars": 270
+	}, "LimeVersion": {
+		"type": "String",
+		"description": "The version of lime/.",
+		"allowedPattern": "^[0-9]+(\\.[0-9]+){1,3}$",
+		"maxChars": 20
+	}}'
+
 sh "$HERE/lint.sh" "$OUT/FVol-Mount.json" "$OUT/FVol-Capture.json" \
-	"$OUT/FVol-Unmount.json"
+	"$OUT/FVol-Unmount.json" "$OUT/FVol-BuildStep.json"
 write_runbook FVol-Acquire acquire --arg mount_hash "$(hash_of FVol-Mount)" \
 	--arg capture_hash "$(hash_of FVol-Capture)" \
 	--arg unmount_hash "$(hash_of FVol-Unmount)"
 write_runbook FVol-Intake intake
+write_runbook FVol-BuildModule build --arg build_hash "$(hash_of FVol-BuildStep)"
 
-(cd "$OUT" && sha256sum FVol-Acquire.json FVol-Capture.json FVol-Intake.json FVol-Mount.json \
-	FVol-Unmount.json > SHA256SUMS.partial && mv SHA256SUMS.partial SHA256SUMS) ||
+(cd "$OUT" && sha256sum FVol-Acquire.json FVol-BuildModule.json FVol-BuildStep.json \
+	FVol-Capture.json FVol-Intake.json FVol-Mount.json FVol-Unmount.json \
+	> SHA256SUMS.partial && mv SHA256SUMS.partial SHA256SUMS) ||
 	die 5 "writing $OUT/SHA256SUMS failed"

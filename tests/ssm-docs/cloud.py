@@ -16,7 +16,7 @@ except ImportError:
 
 SHA, HEAD, SEALED = 'a' * 64, 'b' * 64, 'c' * 64
 KEYS = {
-    'DescribeInstances': 'InstanceIds', 'DescribeInstanceTypes': 'InstanceTypes',
+    'DescribeInstances': 'InstanceIds Filters', 'DescribeInstanceTypes': 'InstanceTypes',
     'DescribeSnapshots': 'SnapshotIds OwnerIds Filters',
     'DescribeLockedSnapshots': 'SnapshotIds', 'DescribeVolumes': 'VolumeIds Filters',
     'DescribeInstanceInformation': 'Filters',
@@ -30,6 +30,10 @@ KEYS = {
     'LockSnapshot': 'SnapshotId LockMode LockDuration CoolOffPeriod',
     'CopySnapshot': 'SourceRegion SourceSnapshotId Description Encrypted KmsKeyId '
                     'TagSpecifications',
+    'RunInstances': 'ImageId InstanceType SubnetId MinCount MaxCount IamInstanceProfile '
+                    'MetadataOptions InstanceInitiatedShutdownBehavior ClientToken '
+                    'TagSpecifications',
+    'TerminateInstances': 'InstanceIds',
     'SendCommand': 'DocumentName DocumentHash DocumentHashType InstanceIds Comment '
                    'TimeoutSeconds Parameters',
     'ListCommands': 'InstanceId MaxResults NextToken',
@@ -51,9 +55,11 @@ class Host:
     """What the instance does with the three commands: exit codes by part. 'timeout' is the
     agent's limit, 'undelivered' a dead agent, 'hang' one that never answers."""
 
-    def __init__(self, mount=0, capture=0, unmount=0, **lines):
-        self.exits = {'Mount': mount, 'Capture': capture, 'Unmount': unmount}
+    def __init__(self, mount=0, capture=0, unmount=0, build=0, **lines):
+        self.exits = {'Mount': mount, 'Capture': capture, 'Unmount': unmount,
+                      'BuildStep': build}
         self.lines = {
+            'BuildStep': {},
             'Mount': {'volume': '/run/fvol/volume', 'device': '/dev/nvme1n1'},
             'Capture': {'image': '/run/fvol/volume/evidence/i-0/t/memory.lime',
                         'ram_bytes': 8300 << 20, 'sha256': SHA, 'custody_head': HEAD},
@@ -76,6 +82,7 @@ class Cloud:
         self.now, self.serial = 1800000000, 0
         self.volumes, self.snapshots, self.objects = {}, {}, {}
         self.commands, self.calls, self.lost = {}, [], []
+        self.builders = {}
         self.faults = {api: list(what) for api, what in (faults or {}).items()}
         self.execution = None
         self.snapshots['snap-0feed0000'] = {
@@ -112,7 +119,21 @@ class Cloud:
         return '%s-%017x' % (kind, self.serial)
 
     # EC2
-    def DescribeInstances(self, InstanceIds):
+    def RunInstances(self, ClientToken, **_):
+        self.builders[ClientToken] = 'i-0b11d000'
+        return {'Instances': [{'InstanceId': 'i-0b11d000'}]}
+
+    def TerminateInstances(self, InstanceIds):
+        self.builders = {token: one for token, one in self.builders.items()
+                         if one not in InstanceIds}
+        return {}
+
+    def DescribeInstances(self, InstanceIds=None, Filters=()):
+        if InstanceIds is None:
+            token, = [one['Values'][0] for one in Filters
+                      if one['Name'] == 'tag:fvol-execution']
+            return {'Reservations': [{'Instances': [{'InstanceId': self.builders[token]}]}]
+                    if token in self.builders else []}
         return {'Reservations': [{'Instances': [{
             'InstanceId': InstanceIds[0], 'InstanceType': 'm5.large',
             'State': {'Name': self.state}, 'Placement': {'AvailabilityZone': 'eu-west-1b'},
@@ -260,7 +281,7 @@ class Cloud:
                     TimeoutSeconds, Parameters=None):
         part = DocumentName.rpartition('FVol-')[2]
         assert DocumentHashType == 'Sha256' and len(Comment) <= 100
-        if self.hashes and self.hashes[part] != DocumentHash:
+        if self.hashes and part in self.hashes and self.hashes[part] != DocumentHash:
             raise Error('InvalidDocumentContent', 'the hash differs')
         code = self.host.exits[part]
         if part == 'Capture':

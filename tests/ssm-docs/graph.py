@@ -170,4 +170,5 @@ def main(path):
     return 0 if right and found else 1
 
 
-sys.exit(main(sys.argv[1]))
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1]))

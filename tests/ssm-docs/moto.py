@@ -1,8 +1,11 @@
 """Runs FVol-Acquire with EC2 and S3 answered by moto_server, which somebody else wrote:
-moto.py DOCUMENTS PORT. The commands on the instance, and Snapshot Lock, which moto lacks,
+moto.py DOCUMENTS. The commands on the instance, and Snapshot Lock, which moto lacks,
 stay the stand-in's."""
 import json
+import socket
+import subprocess
 import sys
+import time
 
 import boto3
 
@@ -10,7 +13,29 @@ from acquire import BOOK, parameters
 from automation import Execution
 from cloud import SEALED, SHA, Cloud, Error, Host
 
-PORT = sys.argv[2]
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        return str(one.getsockname()[1])
+
+
+def start():
+    """Starts moto_server on loopback. Returns its process once it answers."""
+    server = subprocess.Popen(['moto_server', '-H', '127.0.0.1', '-p', PORT],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        try:
+            socket.create_connection(('127.0.0.1', int(PORT)), 1).close()
+            return server
+        except OSError:
+            time.sleep(0.1)
+    server.kill()
+    raise SystemExit('moto_server does not answer')
+
+
+PORT = free_port()
 
 
 class MotoCloud(Cloud):
@@ -95,4 +120,10 @@ def main():
     return 0 if all(results) else 1
 
 
-sys.exit(main())
+SERVER = start()
+try:
+    CODE = main()
+finally:
+    SERVER.kill()
+    SERVER.wait()
+sys.exit(CODE)

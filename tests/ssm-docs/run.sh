@@ -11,7 +11,7 @@ export LC_ALL
 HERE=$(cd "$(dirname "$0")" && pwd)
 DOCS=$(cd "$HERE/../../ssm-docs" && pwd)
 HEX=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-for program in jq dash busybox bash shellcheck; do
+for program in jq dash busybox bash shellcheck python3; do
 	command -v "$program" > /dev/null && continue
 	echo "skip: $program is missing"
 	exit 77
@@ -105,7 +105,8 @@ check 'the bytes are the same' diff -r "$WORK/one" "$WORK/two"
 # shellcheck disable=SC2016 # for the inner shell to expand
 check 'SHA256SUMS agrees' sh -c 'cd "$1" && sha256sum -c SHA256SUMS' sh "$WORK/one"
 check 'nothing else is written' [ "$(cd "$WORK/one" && echo ./*)" = \
-	'./FVol-Capture.json ./FVol-Mount.json ./FVol-Unmount.json ./SHA256SUMS' ]
+	"./FVol-Acquire.json ./FVol-BuildModule.json ./FVol-BuildStep.json ./FVol-Capture.json \
+./FVol-Intake.json ./FVol-Mount.json ./FVol-Unmount.json ./SHA256SUMS" ]
 check 'generate with the least catalogue' sh "$DOCS/generate.sh" --catalogue-least 7 \
 	--manifest-sha256 "$HEX" --out "$WORK/least"
 for name in Mount Capture; do
@@ -158,4 +159,72 @@ for bad in 'echo $$' 'x={{ y }}' 'printf "\351"'; do
 		> /dev/null 2>&1 || rc=$?
 	check "a script with $bad is refused" [ "$rc" -eq 5 ]
 done
+
+# The runbooks.
+check 'a runbook is YAML too' python3 - "$WORK"/one/FVol-[ABI]*e.json <<'EOF'
+import json, sys
+try:
+    import yaml
+except ImportError:
+    sys.exit(0)
+for name in sys.argv[1:]:
+    text = open(name).read()
+    assert yaml.safe_load(text) == json.loads(text), name
+EOF
+mkdir "$WORK/three"
+cp "$DOCS"/* "$WORK/three/"
+printf 'x = "{{ a }}"\n' >> "$WORK/three/acquire-plan.py"
+mkdir "$WORK/mount-scripts"
+cp "$DOCS"/../mount-scripts/*.sh "$WORK/mount-scripts/"
+rc=0
+sh "$WORK/three/generate.sh" --manifest-sha256 "$HEX" --out "$WORK/bad" > /dev/null 2>&1 ||
+	rc=$?
+check 'a script with double braces is refused' [ "$rc" -eq 5 ]
+for part in Mount Capture Unmount; do
+	hash=$(sha256sum < "$WORK/one/FVol-$part.json" | cut -c 1-64)
+	check "FVol-Acquire pins FVol-$part by its hash" \
+		grep -q "\"DocumentHash\": \"$hash\"" "$WORK/one/FVol-Acquire.json"
+done
+
+# Arguments: name, command... Runs a program that prints result lines of its own.
+series() {
+	what=$1
+	shift
+	rc=0
+	"$@" > "$WORK/series" 2>&1 || rc=$?
+	cat "$WORK/series"
+	if [ "$rc" -ne 0 ]; then
+		failed=1
+		grep -q '^FAIL' "$WORK/series" || echo "FAIL $what: exit code $rc"
+	fi
+}
+
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE
+series graph python3 "$HERE/graph.py" "$WORK/one/FVol-Acquire.json"
+series acquire python3 "$HERE/acquire.py" "$WORK/one"
+series intake python3 "$HERE/intake.py" "$WORK/one"
+series build python3 "$HERE/build.py" "$WORK/one"
+
+# AWS's own schema of runbooks, from npm.
+modules=$HERE/../../build/check/npm
+have_schema() {
+	[ -d "$modules/node_modules/ajv" ] && return 0
+	command -v node > /dev/null && command -v npm > /dev/null || return 1
+	mkdir -p "$modules"
+	timeout 60 npm install --silent --no-audit --no-fund --ignore-scripts \
+		--prefix "$modules" aws-ssm-document-language-service@1.0.0 ajv@8.17.1 \
+		> "$WORK/npm" 2>&1
+}
+if have_schema; then
+	series schema node "$HERE/schema.js" "$modules/node_modules" "$WORK"/one/FVol-[ABI]*e.json
+else
+	echo 'skip schema of runbooks: npm cannot be reached'
+fi
+
+if command -v moto_server > /dev/null && python3 -c 'import boto3' 2> /dev/null; then
+	series moto python3 "$HERE/moto.py" "$WORK/one"
+else
+	echo 'skip runbook against moto_server: it is not installed'
+fi
 exit "$failed"
