@@ -206,6 +206,22 @@ series acquire python3 "$HERE/acquire.py" "$WORK/one"
 series intake python3 "$HERE/intake.py" "$WORK/one"
 series build python3 "$HERE/build.py" "$WORK/one"
 
+# The CloudFormation templates, and the page that explains them.
+templates=$HERE/../../cloudformation
+series templates python3 "$HERE/templates.py" "$WORK/one" "$templates"
+jq -rn -f "$templates/permissions.jq" \
+	--slurpfile security "$templates/security-account.json" \
+	--slurpfile member "$templates/member-account.json" > "$WORK/permissions.md" || :
+check 'docs/permissions.md is what permissions.jq makes of the templates' \
+	diff "$WORK/permissions.md" "$HERE/../../docs/permissions.md"
+if command -v cfn-lint > /dev/null; then
+	for template in "$templates"/*.json; do
+		check "cfn-lint ${template##*/}" cfn-lint "$template"
+	done
+else
+	echo 'skip cfn-lint of the templates: it is not installed'
+fi
+
 # AWS's own schema of runbooks, from npm.
 modules=$HERE/../../build/check/npm
 have_schema() {
