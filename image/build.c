@@ -8,16 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image/copy.h"
 #include "image/ext4.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "image/output.h"
+#include "image/parent.h"
 #include "image/plan.h"
+#include "image/sbom.h"
 #include "image/tree.h"
 #include "image/verify.h"
 #include "toolkit/lib/io.h"
 
 #define PLAN_MAX (1024 * 1024)
-#define COPY_BUFFER (1024 * 1024)
 
 /* As mke2fs makes it: blocks that e2fsck need not allocate on a damaged volume. */
 #define LOST_FOUND "lost+found"
@@ -32,10 +35,13 @@ struct build {
 	struct tree tree;
 	struct output out;
 	struct ext4_new *ext4;
-	struct ext4_map *maps; /* one for each node of the tree */
+	struct parent parent; /* all zero: there is none */
+	struct plan_settings settings;
+	struct sbom sbom; /* empty: none is made */
+	uint64_t size_bytes;
+	int64_t epoch;
 	char *manifest;
 	size_t manifest_len;
-	unsigned char *buffer;
 };
 
 /* The directory of trusted keys is a line that the plan does not have. */
@@ -53,6 +59,41 @@ static int add_keys(const struct build *build, char *text, size_t *len, struct e
 	if (n < 0 || (size_t)n >= PLAN_MAX - *len)
 		return err_set(err, ERR_FAILED, "the plan is too long");
 	*len += (size_t)n;
+	return 0;
+}
+
+static const struct parent *parent_of(const struct build *build)
+{
+	return build->parent.volume ? &build->parent : NULL;
+}
+
+static int fill_tree(struct build *build, const struct plan *plan, int rootfd,
+		     struct err *err)
+{
+	struct tree *tree = &build->tree;
+
+	if (tree_collect(tree, plan, rootfd, err) < 0 ||
+	    (build->request->add && parent_inherit(&build->parent, tree, err) < 0) ||
+	    tree_add(tree, MANIFEST_NAME, false, 0644, err) < 0 ||
+	    (build->request->signer &&
+	     tree_add(tree, MANIFEST_SIGNATURE, false, 0644, err) < 0) ||
+	    (sbom_wanted(&build->sbom) &&
+	     tree_add(tree, MANIFEST_SBOM, false, 0644, err) < 0) ||
+	    tree_add(tree, LOST_FOUND, true, 0700, err) < 0)
+		return -1;
+	return tree_settle(tree, err);
+}
+
+/* The lists that the SBOM is made from: of the plan, or what the parent's says. */
+static int load_sbom(struct build *build, int rootfd, struct err *err)
+{
+	const struct plan_settings *settings = &build->settings;
+
+	if (settings->sbom_sources)
+		return sbom_load(&build->sbom, rootfd, settings->sbom_sources,
+				 settings->sbom_parts, err);
+	if (build->request->add && parent_find(&build->parent, MANIFEST_SBOM))
+		return sbom_load_old(&build->sbom, build->parent.volume, err);
 	return 0;
 }
 
@@ -76,18 +117,20 @@ static int load_tree(struct build *build, struct err *err)
 		goto out;
 	}
 	if (add_keys(build, text, &len, err) < 0 ||
-	    plan_parse(text, len, &plan, err) < 0 ||
-	    tree_collect(&build->tree, &plan, rootfd, err) < 0 ||
-	    tree_add(&build->tree, MANIFEST_NAME, false, 0644, err) < 0 ||
-	    (build->request->signer &&
-	     tree_add(&build->tree, MANIFEST_SIGNATURE, false, 0644, err) < 0) ||
-	    tree_add(&build->tree, LOST_FOUND, true, 0700, err) < 0 ||
-	    tree_settle(&build->tree, err) < 0) {
+	    plan_parse(text, len, &plan, err) < 0) {
+		err_prefix(err, "%s", build->request->plan);
+		goto out;
+	}
+	build->settings = plan.settings;
+	if (load_sbom(build, rootfd, err) < 0)
+		goto out;
+	if (fill_tree(build, &plan, rootfd, err) < 0) {
 		err_prefix(err, "%s", build->request->plan);
 		goto out;
 	}
 	rc = 0;
 out:
+	build->settings.sbom_sources = build->settings.sbom_parts = NULL;
 	plan_free(&plan);
 	io_close(&rootfd);
 	free(text);
@@ -109,23 +152,6 @@ static bool is_signature(const struct tree_node *node)
 	return strcmp(node->path, MANIFEST_SIGNATURE) == 0;
 }
 
-/* Inode numbers follow the order of the paths: node 1 is 12, or 11 is lost+found. The
- * signature has the last one, so that it changes no other. */
-static uint32_t inode_of(const struct tree *tree, size_t index)
-{
-	bool behind = false;
-
-	if (index == 0)
-		return EXT4_ROOT;
-	if (is_lost_found(&tree->nodes[index]))
-		return EXT4_LOST_FOUND;
-	if (is_signature(&tree->nodes[index]))
-		return EXT4_LOST_FOUND + (uint32_t)tree->count - 1;
-	for (size_t i = 1; i < index && !behind; i++)
-		behind = is_signature(&tree->nodes[i]);
-	return EXT4_LOST_FOUND + (uint32_t)index - behind;
-}
-
 /* All names of a directory; the caller frees them. Returns NULL when memory ran out. */
 static struct dirblock_name *names_of(const struct tree *tree, size_t index,
 				      size_t *count, uint32_t *subdirs)
@@ -139,20 +165,32 @@ static struct dirblock_name *names_of(const struct tree *tree, size_t index,
 	names = calloc(total, sizeof(*names));
 	if (!names)
 		return NULL;
-	names[0] = (struct dirblock_name){ ".", inode_of(tree, index), true };
-	names[1] = (struct dirblock_name){ "..", inode_of(tree, dir->parent), true };
+	names[0] = (struct dirblock_name){ ".", dir->ino, true };
+	names[1] = (struct dirblock_name){ "..", tree->nodes[dir->parent].ino, true };
 	*count = 2;
 	*subdirs = 0;
 	for (size_t i = dir->first_child; i != TREE_NONE;
 	     i = tree->nodes[i].next_sibling) {
 		const struct tree_node *child = &tree->nodes[i];
 
-		names[(*count)++] =
-			(struct dirblock_name){ tree_name(child), inode_of(tree, i),
-						child->dir };
+		names[(*count)++] = (struct dirblock_name){ tree_name(child), child->ino,
+							    child->dir };
 		*subdirs += child->dir;
 	}
 	return names;
+}
+
+/* It is as long as it will be: only hashes are not known yet. */
+static int measure_sbom(struct build *build, struct tree_node *node, struct err *err)
+{
+	size_t len;
+	char *text = sbom_write(&build->sbom, &build->tree, build->epoch, &len, err);
+
+	if (!text)
+		return -1;
+	node->size_bytes = len;
+	free(text);
+	return 0;
 }
 
 /* Sets size_bytes of every directory and of the MANIFEST; checks that all will fit. */
@@ -190,6 +228,9 @@ static int measure(struct build *build, struct err *err)
 			node->size_bytes = build->manifest_len;
 		if (is_signature(node))
 			node->size_bytes = SIGNATURE_MAX;
+		if (strcmp(node->path, MANIFEST_SBOM) == 0 &&
+		    measure_sbom(build, node, err) < 0)
+			return -1;
 		blocks += node->size_bytes / EXT4_BLOCK +
 			  (node->size_bytes % EXT4_BLOCK != 0);
 	}
@@ -199,111 +240,39 @@ static int measure(struct build *build, struct err *err)
 			"the image is too small: the plan needs %llu MiB, an image of "
 			"%llu MiB has room for %llu",
 			(unsigned long long)(blocks * EXT4_BLOCK >> 20) + 1,
-			(unsigned long long)build->request->size_bytes >> 20,
+			(unsigned long long)build->size_bytes >> 20,
 			(unsigned long long)(free_blocks * EXT4_BLOCK >> 20));
 	return 0;
 }
 
-/* Writes len bytes at offset off of a file whose blocks are map. */
-static int put_data(struct build *build, const struct ext4_map *map, uint64_t off,
-		    const void *data, size_t len, struct err *err)
+static int put_text(struct build *build, const struct tree_node *node, const void *text,
+		    size_t len, struct err *err)
 {
-	uint64_t start = 0;
-	size_t done = 0;
+	const struct copy_to to = { build->out.partial, build->out.fd };
 
-	for (size_t i = 0; i < map->count && done < len; i++) {
-		uint64_t size = (uint64_t)map->runs[i].blocks * EXT4_BLOCK;
-		uint64_t inner = off + done - start;
-
-		if (off + done < start + size) {
-			uint64_t room = size - inner;
-			size_t n = len - done < room ? len - done : (size_t)room;
-
-			if (io_pwrite(build->out.fd, (const char *)data + done, n,
-				      map->runs[i].block * EXT4_BLOCK + inner) < 0)
-				return err_sys(err, errno, "writing %s",
-					       build->out.partial);
-			done += n;
-		}
-		start += size;
-	}
-	return done == len ? 0 : err_set(err, ERR_FAILED, "data beyond its blocks");
+	return copy_text(&to, &node->map, text, len, err);
 }
 
-static int copy_source(struct build *build, int fd, struct tree_node *node,
-		       const struct ext4_map *map, struct err *err)
+static int make_sbom(struct build *build, struct err *err)
 {
-	struct sha256 sha;
-	uint64_t off = 0;
+	struct tree_node *node = tree_find(&build->tree, MANIFEST_SBOM);
+	size_t len;
+	char *text;
+	int rc;
 
-	sha256_init(&sha);
-	for (;;) {
-		ssize_t n = io_pread(fd, build->buffer, COPY_BUFFER, off);
-
-		if (n < 0)
-			return err_sys(err, errno, "reading");
-		if (off + (uint64_t)n > node->size_bytes ||
-		    (n == 0 && off < node->size_bytes))
-			return err_set(err, ERR_FAILED,
-				       "its size changed during the build");
-		sha256_update(&sha, build->buffer, (size_t)n);
-		if (put_data(build, map, off, build->buffer, (size_t)n, err) < 0)
-			return -1;
-		off += (uint64_t)n;
-		if (n < COPY_BUFFER)
-			break;
+	if (!node)
+		return 0;
+	text = sbom_write(&build->sbom, &build->tree, build->epoch, &len, err);
+	if (!text)
+		return -1;
+	if (len != node->size_bytes) {
+		rc = err_set(err, ERR_FAILED, "the SBOM is not as long as was planned");
+	} else {
+		sha256(text, len, node->digest);
+		rc = put_text(build, node, text, len, err);
 	}
-	if (off != node->size_bytes)
-		return err_set(err, ERR_FAILED, "its size changed during the build");
-	sha256_final(&sha, node->digest);
-	build->result->files++;
-	build->result->data_bytes += off;
-	return 0;
-}
-
-static int copy_files(struct build *build, struct err *err)
-{
-	int rootfd = open(build->request->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = -1;
-
-	if (rootfd < 0)
-		return err_sys(err, errno, "opening %s", build->request->root);
-	for (size_t i = 0; i < build->tree.count; i++) {
-		struct tree_node *node = &build->tree.nodes[i];
-		int fd;
-
-		if (!node->source)
-			continue;
-		if (ext4_reserve(build->ext4, node->size_bytes, &build->maps[i], err) < 0)
-			goto out;
-		fd = openat(rootfd, node->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-		if (fd < 0) {
-			err_sys(err, errno, "%s", node->source);
-			goto out;
-		}
-		rc = copy_source(build, fd, node, &build->maps[i], err);
-		close(fd);
-		if (rc < 0) {
-			err_prefix(err, "%s", node->source);
-			goto out;
-		}
-		rc = -1;
-	}
-	rc = 0;
-out:
-	close(rootfd);
+	free(text);
 	return rc;
-}
-
-/* Directories stand first and together: a mount and a look around read few blocks. */
-static int reserve_dirs(struct build *build, struct err *err)
-{
-	for (size_t i = 0; i < build->tree.count; i++)
-		if (build->tree.nodes[i].dir &&
-		    ext4_reserve(build->ext4, build->tree.nodes[i].size_bytes,
-				 &build->maps[i], err) < 0)
-			return -1;
-	return 0;
 }
 
 static int make_manifest(struct build *build, struct err *err)
@@ -313,43 +282,32 @@ static int make_manifest(struct build *build, struct err *err)
 		return err_set(err, ERR_FAILED, "out of memory");
 	manifest_write(&build->tree, build->manifest);
 	sha256(build->manifest, build->manifest_len, build->result->manifest_sha256);
-	for (size_t i = 0; i < build->tree.count; i++)
-		if (is_manifest(&build->tree.nodes[i]))
-			return ext4_reserve(build->ext4, build->manifest_len,
-					    &build->maps[i], err) < 0
-				       ? -1
-				       : put_data(build, &build->maps[i], 0,
-						  build->manifest, build->manifest_len,
-						  err);
-	return err_set(err, ERR_FAILED, "the tree has no MANIFEST");
+	return put_text(build, tree_find(&build->tree, MANIFEST_NAME), build->manifest,
+			build->manifest_len, err);
 }
 
 static int add_signature(struct build *build, struct err *err)
 {
+	struct tree_node *node = tree_find(&build->tree, MANIFEST_SIGNATURE);
 	uint8_t der[SIGNATURE_MAX];
-	size_t len, i = 0;
+	size_t len;
 
-	if (!build->request->signer)
+	if (!node)
 		return 0;
 	if (signer_sign(build->request->signer, build->result->manifest_sha256, der, &len,
 			build->result->key_id, err) < 0)
 		return err_prefix(err, "signing the MANIFEST");
 	build->result->is_signed = true;
-	while (!is_signature(&build->tree.nodes[i]))
-		i++;
-	build->tree.nodes[i].size_bytes = len;
-	if (ext4_reserve(build->ext4, len, &build->maps[i], err) < 0)
-		return -1;
-	return put_data(build, &build->maps[i], 0, der, len, err);
+	node->size_bytes = len;
+	return put_text(build, node, der, len, err);
 }
 
 static int put_dir(struct build *build, size_t index, struct err *err)
 {
 	const struct tree_node *node = &build->tree.nodes[index];
-	const struct ext4_map *map = &build->maps[index];
+	const struct ext4_map *map = &node->map;
 	unsigned char block[DIRBLOCK_SIZE] __attribute__((aligned(8)));
-	struct ext4_inode inode = { inode_of(&build->tree, index), true, node->mode, 0,
-				    node->size_bytes };
+	struct ext4_inode inode = { node->ino, true, node->mode, 0, node->size_bytes };
 	size_t count, done = 0;
 	uint32_t subdirs;
 	struct dirblock_name *names = names_of(&build->tree, index, &count, &subdirs);
@@ -378,11 +336,10 @@ static int put_nodes(struct build *build, struct err *err)
 {
 	for (size_t i = 0; i < build->tree.count; i++) {
 		const struct tree_node *node = &build->tree.nodes[i];
-		struct ext4_inode inode = { inode_of(&build->tree, i), false, node->mode,
-					    1, node->size_bytes };
+		struct ext4_inode inode = { node->ino, false, node->mode, 1,
+					    node->size_bytes };
 		int rc = node->dir ? put_dir(build, i, err)
-				   : ext4_put_inode(build->ext4, &inode, &build->maps[i],
-						    err);
+				   : ext4_put_inode(build->ext4, &inode, &node->map, err);
 
 		if (rc < 0)
 			return err_prefix(err, "/%s", node->path);
@@ -390,29 +347,76 @@ static int put_nodes(struct build *build, struct err *err)
 	return 0;
 }
 
+/* What follows from the contents, unless the plan or the parent says otherwise. */
+static void seal(struct build *build)
+{
+	const struct parent *parent = parent_of(build);
+	struct ext4_identity identity;
+
+	if (!parent && !build->settings.has_uuid) {
+		ext4_seal(build->ext4, build->result->manifest_sha256);
+		return;
+	}
+	memcpy(identity.hash_seed, build->result->manifest_sha256,
+	       sizeof(identity.hash_seed));
+	if (parent)
+		identity = parent->facts.identity;
+	if (build->settings.has_uuid)
+		memcpy(identity.uuid, build->settings.uuid, sizeof(identity.uuid));
+	ext4_seal_as(build->ext4, &identity);
+}
+
+static int write_data(struct build *build, struct err *err)
+{
+	const struct build_request *request = build->request;
+	const struct copy_to to = { build->out.partial, build->out.fd };
+	const struct parent *parent = parent_of(build);
+
+	/* Only with its hash can a file be known to be the parent's. */
+	if (parent && copy_hash(&build->tree, request->root, err) < 0)
+		return -1;
+	if (layout_place(&build->tree, parent, build->ext4, err) < 0)
+		return -1;
+	return copy_files(&build->tree, request->root, parent, parent != NULL, &to, err);
+}
+
+static void count_files(struct build *build)
+{
+	for (size_t i = 0; i < build->tree.count; i++) {
+		const struct tree_node *node = &build->tree.nodes[i];
+
+		if (!node->source && !node->old_ino)
+			continue;
+		build->result->files++;
+		build->result->data_bytes += node->size_bytes;
+	}
+}
+
 static int write_image(struct build *build, struct err *err)
 {
-	const struct ext4_shape shape = {
-		.size_bytes = build->request->size_bytes,
-		.epoch = build->request->epoch,
+	const struct parent *parent = parent_of(build);
+	struct ext4_shape shape = {
+		.size_bytes = build->size_bytes,
+		.epoch = build->epoch,
 		.inodes = EXT4_LOST_FOUND + (uint32_t)build->tree.count,
+		.inodes_per_group = parent ? parent->facts.inodes_per_group : 0,
 	};
 	struct ext4_new *ext4;
 
-	build->buffer = malloc(COPY_BUFFER);
-	build->maps = calloc(build->tree.count, sizeof(*build->maps));
-	if (!build->buffer || !build->maps)
-		return err_set(err, ERR_FAILED, "out of memory");
+	if (parent && parent->facts.inodes < shape.inodes)
+		return err_set(err, ERR_FAILED,
+			       "the parent has too few inodes: build without it");
 	build->ext4 = ext4_create(build->out.partial, &shape, err);
 	if (!build->ext4)
 		return -1;
-	if (measure(build, err) < 0 || reserve_dirs(build, err) < 0 ||
-	    copy_files(build, err) < 0 || make_manifest(build, err) < 0 ||
-	    add_signature(build, err) < 0)
+	if (layout_number(&build->tree, parent, err) < 0 || measure(build, err) < 0 ||
+	    write_data(build, err) < 0 || make_sbom(build, err) < 0 ||
+	    make_manifest(build, err) < 0 || add_signature(build, err) < 0)
 		return -1;
-	ext4_seal(build->ext4, build->result->manifest_sha256);
+	seal(build);
 	if (put_nodes(build, err) < 0)
 		return -1;
+	count_files(build);
 	ext4 = build->ext4;
 	build->ext4 = NULL;
 	return ext4_finish(ext4, err);
@@ -420,14 +424,17 @@ static int write_image(struct build *build, struct err *err)
 
 static int check_image(struct build *build, struct err *err)
 {
+	const struct verify_request request = {
+		.path = build->out.partial,
+		.manifest_sha256 = build->result->manifest_sha256,
+	};
 	struct verify_result verified;
 	size_t named = 0;
 
 	for (size_t i = 0; i < build->tree.count; i++)
 		named += !build->tree.nodes[i].dir &&
 			 !manifest_omits(build->tree.nodes[i].path);
-	if (verify_volume(build->out.partial, build->result->manifest_sha256, NULL,
-			  &verified, err) < 0) {
+	if (verify_volume(&request, &verified, err) < 0) {
 		/* What we have just written is wrong: not an answer, a failure. */
 		err->kind = ERR_FAILED;
 		return err_prefix(err, "verifying what was written");
@@ -438,6 +445,28 @@ static int check_image(struct build *build, struct err *err)
 	return 0;
 }
 
+/* Size and time: as asked for, else as the plan or the parent says. */
+static int settle_shape(struct build *build, struct err *err)
+{
+	const struct build_request *request = build->request;
+	const struct parent *parent = parent_of(build);
+
+	build->epoch =
+		request->epoch < 0 && parent ? parent->facts.epoch : request->epoch;
+	build->size_bytes = request->size_bytes	     ? request->size_bytes
+			    : parent && request->add ? parent->facts.size_bytes
+						     : build->settings.size_bytes;
+	if (build->epoch < 0)
+		return err_set(err, ERR_USAGE, "which time? --epoch says it");
+	if (!build->size_bytes)
+		return err_set(err, ERR_USAGE,
+			       "which size? --size or a line of the plan says it");
+	if (parent && parent->facts.size_bytes != build->size_bytes)
+		return err_set(err, ERR_FAILED,
+			       "the image that is followed has another size");
+	return 0;
+}
+
 int build_image(const struct build_request *request, struct build_result *result,
 		struct err *err)
 {
@@ -445,9 +474,11 @@ int build_image(const struct build_request *request, struct build_result *result
 	int rc = -1;
 
 	*result = (struct build_result){ 0 };
-	if (load_tree(&build, err) < 0)
+	if (request->parent && parent_open(request->parent, &build.parent, err) < 0)
 		goto out;
-	if (output_open(&build.out, request->out, request->size_bytes, err) < 0)
+	if (load_tree(&build, err) < 0 || settle_shape(&build, err) < 0)
+		goto out;
+	if (output_open(&build.out, request->out, build.size_bytes, err) < 0)
 		goto out;
 	if (write_image(&build, err) < 0 || check_image(&build, err) < 0)
 		goto out;
@@ -458,11 +489,9 @@ int build_image(const struct build_request *request, struct build_result *result
 out:
 	ext4_abandon(build.ext4);
 	output_abandon(&build.out);
-	for (size_t i = 0; build.maps && i < build.tree.count; i++)
-		free(build.maps[i].runs);
-	free(build.maps);
 	free(build.manifest);
-	free(build.buffer);
+	sbom_free(&build.sbom);
 	tree_free(&build.tree);
+	parent_close(&build.parent);
 	return rc;
 }

@@ -21,8 +21,15 @@ struct build_request {
 	const char *manifest_out;    /* NULL: not wanted */
 	const char *keys;	     /* directory of trusted keys for /keys, or NULL */
 	const struct signer *signer; /* of MANIFEST.sig; NULL: the image is not signed */
-	uint64_t size_bytes;
-	int64_t epoch;
+	/*
+	 * An image whose places are kept for what has not changed, with its UUID, size
+	 * and number of inodes; NULL: none. With `add` everything that stands in it is in
+	 * the new one, too, and the plan adds to it or replaces.
+	 */
+	const char *parent;
+	bool add;
+	uint64_t size_bytes; /* 0: as the plan or the parent says */
+	int64_t epoch;	     /* -1: the parent's */
 };
 
 struct build_result {
@@ -38,9 +45,9 @@ struct build_result {
 		       */
 
 /*
- * The bytes of the image depend on size, epoch and what the plan puts on the volume, and
- * on nothing else; a signature adds one name, one inode and one block. On failure there
- * is no new file at out; an old one stays.
+ * The bytes of the image depend on size, epoch, parent and what the plan puts on the
+ * volume, and on nothing else; a signature adds one name, one inode and one block. On
+ * failure there is no new file at out; an old one stays.
  */
 int build_image(const struct build_request *request, struct build_result *result,
 		struct err *err);

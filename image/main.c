@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "image/build.h"
+#include "image/diff.h"
 #include "image/extract.h"
+#include "image/plan.h"
 #include "image/sign.h"
 #include "image/verify.h"
 #include "toolkit/lib/err.h"
@@ -18,8 +20,11 @@
 #endif
 
 static const char usage[] =
-	"usage: image build --plan PLAN --size SIZE --epoch SECONDS [OPTION]... OUT\n"
-	"       image verify [--manifest-sha256 HEX] VOLUME\n"
+	"usage: image build --plan PLAN --epoch SECONDS [OPTION]... OUT\n"
+	"       image add --plan PLAN [OPTION]... OLD NEW\n"
+	"       image diff [--json] OLD NEW\n"
+	"       image verify [--manifest-sha256 HEX] [--key PUBLIC.pem | --keys DIR] "
+	"VOLUME\n"
 	"       image ls VOLUME [PATH]\n"
 	"       image cat VOLUME PATH\n"
 	"       image extract VOLUME PATH DIR\n"
@@ -36,14 +41,24 @@ static const char usage[] =
 	"build writes the ext4 image OUT from the plan, with its MANIFEST; needs no root.\n"
 	"  --plan PLAN          what stands where (see image/volume.plan)\n"
 	"  --size SIZE          bytes, or with suffix K, M, G, T; a multiple of 4K\n"
+	"                       (default: what the plan says)\n"
 	"  --epoch SECONDS      every time in the image, since 1970\n"
 	"  --root DIR           sources are relative to DIR (default: .)\n"
 	"  --manifest-out FILE  write the MANIFEST to FILE, too\n"
 	"  --keys DIR           trusted keys, for /keys on the volume\n"
 	"  SIGNER               sign the MANIFEST: MANIFEST.sig\n"
 	"\n"
-	"verify hashes every file that the MANIFEST names and looks for others.\n"
+	"  --like OLD           keep places and UUID of what is the same in the image OLD,\n"
+	"                       so that few blocks of a snapshot change\n"
+	"\n"
+	"add makes NEW from the image OLD, which stays, and a plan of what is added or\n"
+	"replaced; options as for build.\n"
+	"diff tells what differs: files, modes, the file system, kernels; 1 if anything.\n"
+	"\n"
+	"verify hashes every file that the MANIFEST names, looks for others and counts\n"
+	"the file system over again.\n"
 	"  --manifest-sha256 HEX  the MANIFEST itself must have this hash\n"
+	"  --key, --keys          it must be signed by this key, or a trusted one of DIR\n"
 	"\n"
 	"ls lists type, mode, bytes, time and path of everything below PATH.\n"
 	"cat writes one file to standard output.\n"
@@ -75,6 +90,8 @@ enum option_name {
 	OPT_KEY,
 	OPT_KEYS,
 	OPT_REASON,
+	OPT_LIKE,
+	OPT_JSON,
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_COUNT
@@ -92,6 +109,8 @@ static const struct option long_options[] = {
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "keys", required_argument, NULL, OPT_KEYS },
 	{ "reason", required_argument, NULL, OPT_REASON },
+	{ "like", required_argument, NULL, OPT_LIKE },
+	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -104,6 +123,8 @@ struct arguments {
 };
 
 static int run_build(const struct arguments *args, struct err *err);
+static int run_add(const struct arguments *args, struct err *err);
+static int run_diff(const struct arguments *args, struct err *err);
 static int run_verify(const struct arguments *args, struct err *err);
 static int run_ls(const struct arguments *args, struct err *err);
 static int run_cat(const struct arguments *args, struct err *err);
@@ -126,9 +147,14 @@ static const struct command {
 } commands[] = {
 	{ "build", run_build,
 	  1 << OPT_PLAN | 1 << OPT_SIZE | 1 << OPT_EPOCH | 1 << OPT_ROOT |
-		  1 << OPT_MANIFEST | 1 << OPT_KEYS | SIGNER_OPTIONS,
-	  1 << OPT_PLAN | 1 << OPT_SIZE | 1 << OPT_EPOCH, 1, 1 },
-	{ "verify", run_verify, 1 << OPT_SHA, 0, 1, 1 },
+		  1 << OPT_MANIFEST | 1 << OPT_KEYS | 1 << OPT_LIKE | SIGNER_OPTIONS,
+	  1 << OPT_PLAN | 1 << OPT_EPOCH, 1, 1 },
+	{ "add", run_add,
+	  1 << OPT_PLAN | 1 << OPT_EPOCH | 1 << OPT_ROOT | 1 << OPT_MANIFEST |
+		  1 << OPT_KEYS | SIGNER_OPTIONS,
+	  1 << OPT_PLAN, 2, 2 },
+	{ "diff", run_diff, 1 << OPT_JSON, 0, 2, 2 },
+	{ "verify", run_verify, 1 << OPT_SHA | 1 << OPT_KEY | 1 << OPT_KEYS, 0, 1, 1 },
 	{ "ls", run_ls, 0, 0, 1, 2 },
 	{ "cat", run_cat, 0, 0, 2, 2 },
 	{ "extract", run_extract, 0, 0, 3, 3 },
@@ -139,38 +165,6 @@ static const struct command {
 	{ "trust", run_trust, 0, 0, 2, 2 },
 	{ "revoke", run_revoke, SIGNER_OPTIONS | 1 << OPT_REASON, 1 << OPT_REASON, 2, 2 },
 };
-
-/* Decimal digits only: strtoull() would take signs and blanks. */
-static bool parse_number(const char *text, size_t len, uint64_t *value)
-{
-	*value = 0;
-	if (len == 0)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9' ||
-		    __builtin_mul_overflow(*value, 10, value) ||
-		    __builtin_add_overflow(*value, (uint64_t)(text[i] - '0'), value))
-			return false;
-	}
-	return true;
-}
-
-static int parse_size(const char *text, uint64_t *size_bytes, struct err *err)
-{
-	static const char suffixes[] = "KMGT";
-	size_t len = strlen(text);
-	const char *suffix = len ? strchr(suffixes, text[len - 1]) : NULL;
-	unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
-
-	if (!parse_number(text, len - (suffix != NULL), size_bytes) ||
-	    *size_bytes > (uint64_t)INT64_MAX >> shift)
-		return err_set(err, ERR_USAGE, "--size %s is not a number of bytes",
-			       text);
-	*size_bytes <<= shift;
-	if (*size_bytes % 4096 != 0 || *size_bytes == 0)
-		return err_set(err, ERR_USAGE, "--size %s is not a multiple of 4K", text);
-	return 0;
-}
 
 /* Returns 1 when the options name a signer, 0 when they name none, -1 on half of one. */
 static int take_signer(const struct arguments *args, struct signer *signer,
@@ -196,64 +190,112 @@ static int need_signer(const struct arguments *args, struct signer *signer,
 			       "--sign-key, or --sign-command with --key, is needed");
 }
 
-static int run_build(const struct arguments *args, struct err *err)
+static int parse_size(const char *text, uint64_t *size_bytes, struct err *err)
 {
-	struct signer signer;
-	struct build_request request = {
-		.plan = args->options[OPT_PLAN],
-		.root = args->options[OPT_ROOT] ? args->options[OPT_ROOT] : ".",
-		.manifest_out = args->options[OPT_MANIFEST],
-		.keys = args->options[OPT_KEYS],
-		.out = args->operands[0],
-	};
+	const char *fault = plan_size(text, strlen(text), size_bytes);
+
+	return fault ? err_set(err, ERR_USAGE, "--size %s %s", text, fault) : 0;
+}
+
+static int parse_epoch(const char *text, int64_t *epoch, struct err *err)
+{
+	uint64_t value;
+
+	if (!plan_number(text, strlen(text), &value) || value > BUILD_EPOCH_MAX)
+		return err_set(err, ERR_USAGE,
+			       "--epoch %s is not a time that ext4 can hold", text);
+	*epoch = (int64_t)value;
+	return 0;
+}
+
+/* What build and add have in common; the operands are set by them. */
+static int make_image(const struct arguments *args, struct build_request *request,
+		      struct err *err)
+{
+	const char *size = args->options[OPT_SIZE], *epoch = args->options[OPT_EPOCH];
 	struct build_result result;
 	char hex[SHA256_HEX_SIZE];
-	uint64_t epoch;
+	struct signer signer;
+	int named;
 
-	if (parse_size(args->options[OPT_SIZE], &request.size_bytes, err) < 0)
+	request->plan = args->options[OPT_PLAN];
+	request->root = args->options[OPT_ROOT] ? args->options[OPT_ROOT] : ".";
+	request->manifest_out = args->options[OPT_MANIFEST];
+	request->keys = args->options[OPT_KEYS];
+	request->epoch = -1;
+	if ((size && parse_size(size, &request->size_bytes, err) < 0) ||
+	    (epoch && parse_epoch(epoch, &request->epoch, err) < 0))
 		return -1;
-	if (!parse_number(args->options[OPT_EPOCH], strlen(args->options[OPT_EPOCH]),
-			  &epoch) ||
-	    epoch > BUILD_EPOCH_MAX)
-		return err_set(err, ERR_USAGE,
-			       "--epoch %s is not a time that ext4 can hold",
-			       args->options[OPT_EPOCH]);
-	request.epoch = (int64_t)epoch;
-	switch (take_signer(args, &signer, err)) {
-	case 0:
-		break;
-	case 1:
-		request.signer = &signer;
-		break;
-	default:
+	named = take_signer(args, &signer, err);
+	if (named < 0)
 		return -1;
-	}
-	if (build_image(&request, &result, err) < 0)
+	if (named)
+		request->signer = &signer;
+	if (build_image(request, &result, err) < 0)
 		return -1;
 	sha256_to_hex(result.manifest_sha256, hex);
-	printf("%s: %zu files, %llu bytes, MANIFEST sha256 %s\n", request.out,
+	printf("%s: %zu files, %llu bytes, MANIFEST sha256 %s\n", request->out,
 	       result.files, (unsigned long long)result.data_bytes, hex);
 	if (result.is_signed) {
 		sha256_to_hex(result.key_id, hex);
-		printf("%s: MANIFEST signed by key %s\n", request.out, hex);
+		printf("%s: MANIFEST signed by key %s\n", request->out, hex);
 	}
 	return 0;
 }
 
+static int run_build(const struct arguments *args, struct err *err)
+{
+	struct build_request request = { .out = args->operands[0],
+					 .parent = args->options[OPT_LIKE] };
+
+	return make_image(args, &request, err);
+}
+
+static int run_add(const struct arguments *args, struct err *err)
+{
+	struct build_request request = { .out = args->operands[1],
+					 .parent = args->operands[0],
+					 .add = true };
+
+	return make_image(args, &request, err);
+}
+
+static int run_diff(const struct arguments *args, struct err *err)
+{
+	return diff_images(args->operands[0], args->operands[1],
+			   args->options[OPT_JSON] != NULL, stdout, err);
+}
+
 static int run_verify(const struct arguments *args, struct err *err)
 {
+	static struct trust trust;
 	const char *hex = args->options[OPT_SHA];
-	const char *path = args->operands[0];
+	const char *key = args->options[OPT_KEY], *keys = args->options[OPT_KEYS];
+	struct verify_request request = { .path = args->operands[0], .report = stdout };
 	struct verify_result result;
 	uint8_t digest[SHA256_LEN];
+	char id[SHA256_HEX_SIZE];
 
 	if (hex && (strlen(hex) != SHA256_HEX_SIZE - 1 || !sha256_from_hex(hex, digest)))
 		return err_set(err, ERR_USAGE, "--manifest-sha256 needs 64 hex digits");
-	if (verify_volume(path, hex ? digest : NULL, stdout, &result, err) < 0)
+	if (hex)
+		request.manifest_sha256 = digest;
+	if (key && keys)
+		return err_set(err, ERR_USAGE, "one of --key and --keys is enough");
+	if (key || keys) {
+		if (sign_load_trust(key, keys, &trust, err) < 0)
+			return -1;
+		request.trust = &trust;
+	}
+	if (verify_volume(&request, &result, err) < 0)
 		return -1;
-	printf("%s: %zu files, %llu bytes as the MANIFEST says%s\n", path, result.files,
-	       (unsigned long long)result.bytes,
+	printf("%s: %zu files, %llu bytes as the MANIFEST says%s\n", request.path,
+	       result.files, (unsigned long long)result.bytes,
 	       result.needs_recovery ? " (the volume was not unmounted)" : "");
+	if (result.is_signed) {
+		sha256_to_hex(result.key_id, id);
+		printf("%s: MANIFEST signed by key %s\n", request.path, id);
+	}
 	return 0;
 }
 

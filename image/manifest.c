@@ -12,6 +12,11 @@ bool manifest_omits(const char *path)
 	return strcmp(path, MANIFEST_NAME) == 0 || strcmp(path, MANIFEST_SIGNATURE) == 0;
 }
 
+bool manifest_made(const char *path)
+{
+	return manifest_omits(path) || strcmp(path, MANIFEST_SBOM) == 0;
+}
+
 size_t manifest_write(const struct tree *tree, char *text)
 {
 	size_t len = 0;
@@ -92,8 +97,10 @@ fail:
 
 void manifest_free(struct manifest *manifest)
 {
-	for (size_t i = 0; i < manifest->count; i++)
+	for (size_t i = 0; i < manifest->count; i++) {
+		free(manifest->lines[i].fault);
 		free(manifest->lines[i].path);
+	}
 	free(manifest->lines);
 	*manifest = (struct manifest){ 0 };
 }

@@ -16,10 +16,14 @@
 
 #define MANIFEST_NAME "MANIFEST"
 #define MANIFEST_SIGNATURE "MANIFEST.sig"
+#define MANIFEST_SBOM "SBOM.spdx.json"
 #define MANIFEST_MAX (16 * 1024 * 1024) /* bytes; some 100,000 files */
 
 /* The names in the root that are not in MANIFEST. */
 bool manifest_omits(const char *path);
+
+/* Is it a file that each build makes anew? */
+bool manifest_made(const char *path);
 
 /* The text for a settled tree, or only its length when text is NULL. Returns bytes. */
 size_t manifest_write(const struct tree *tree, char *text);
@@ -27,7 +31,11 @@ size_t manifest_write(const struct tree *tree, char *text);
 struct manifest_line {
 	char *path;
 	uint8_t digest[SHA256_LEN];
-	bool seen; /* for the caller */
+	/* For the verifier: */
+	bool seen;
+	uint32_t ino;
+	uint64_t size_bytes;
+	char *fault; /* freed by manifest_free() */
 };
 
 struct manifest {

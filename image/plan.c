@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/ext4.h"
 #include "image/path.h"
 
 #define WORDS_MAX 4
@@ -94,6 +95,123 @@ static int parse_path(const struct word *word, bool dest, bool root_allowed, cha
 	return -1;
 }
 
+bool plan_number(const char *text, size_t len, uint64_t *value)
+{
+	*value = 0;
+	if (len == 0)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9' ||
+		    __builtin_mul_overflow(*value, 10, value) ||
+		    __builtin_add_overflow(*value, (uint64_t)(text[i] - '0'), value))
+			return false;
+	}
+	return true;
+}
+
+const char *plan_size(const char *text, size_t len, uint64_t *size_bytes)
+{
+	static const char suffixes[] = "KMGT";
+	const char *suffix = len ? memchr(suffixes, text[len - 1], 4) : NULL;
+	unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+
+	if (!plan_number(text, len - (suffix != NULL), size_bytes) ||
+	    *size_bytes > (uint64_t)INT64_MAX >> shift)
+		return "is not a number of bytes";
+	*size_bytes <<= shift;
+	if (*size_bytes % 4096 != 0 || *size_bytes == 0)
+		return "is not a multiple of 4K";
+	return NULL;
+}
+
+static int set_label(const struct word *words, struct plan_settings *settings,
+		     struct err *err)
+{
+	(void)settings;
+	if (is(&words[0], EXT4_LABEL))
+		return 0;
+	return err_set(err, ERR_FAILED,
+		       "the label must be " EXT4_LABEL ": mount and capture look for it");
+}
+
+static int set_size(const struct word *words, struct plan_settings *settings,
+		    struct err *err)
+{
+	const char *fault = plan_size(words[0].at, words[0].len, &settings->size_bytes);
+
+	return fault ? err_set(err, ERR_FAILED, "the size %s", fault) : 0;
+}
+
+/* 8-4-4-4-12 lower-case hex digits, as RFC 9562 writes it. */
+static int set_uuid(const struct word *words, struct plan_settings *settings,
+		    struct err *err)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t digits = 0;
+
+	if (is(&words[0], "content"))
+		return 0;
+	for (size_t i = 0; i < words[0].len && words[0].len == 36; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+		char c = words[0].at[i];
+		const char *digit = c ? strchr(hex, c) : NULL;
+
+		if (dash ? c != '-' : !digit)
+			break;
+		if (dash)
+			continue;
+		settings->uuid[digits / 2] =
+			(uint8_t)(settings->uuid[digits / 2] << 4 | (digit - hex));
+		digits++;
+	}
+	settings->has_uuid = true;
+	if (digits == 32)
+		return 0;
+	return err_set(err, ERR_FAILED, "the UUID must be content, or 8-4-4-4-12 digits");
+}
+
+static int set_sbom(const struct word *words, struct plan_settings *settings,
+		    struct err *err)
+{
+	if (parse_path(&words[0], false, false, &settings->sbom_sources, err) < 0)
+		return -1;
+	return parse_path(&words[1], false, false, &settings->sbom_parts, err);
+}
+
+static const struct setting {
+	const char *keyword;
+	size_t words;
+	const char *usage;
+	int (*set)(const struct word *words, struct plan_settings *settings,
+		   struct err *err);
+} settings_known[] = {
+	{ "label", 2, "label FVOL", set_label },
+	{ "size", 2, "size SIZE", set_size },
+	{ "uuid", 2, "uuid content|UUID", set_uuid },
+	{ "sbom", 3, "sbom SOURCES PARTS", set_sbom },
+};
+
+#define SETTINGS (sizeof(settings_known) / sizeof(settings_known[0]))
+
+/* Returns 1 when the line was a setting, 0 when it is none, -1 when it is a bad one. */
+static int parse_setting(const struct word *words, size_t count, bool seen[SETTINGS],
+			 struct plan_settings *settings, struct err *err)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (!is(&words[0], settings_known[i].keyword))
+			continue;
+		if (seen[i])
+			return err_set(err, ERR_FAILED, "%s is said twice",
+				       settings_known[i].keyword);
+		seen[i] = true;
+		if (count != settings_known[i].words)
+			return err_set(err, ERR_FAILED, "expected: %s",
+				       settings_known[i].usage);
+		return settings_known[i].set(words + 1, settings, err) < 0 ? -1 : 1;
+	}
+	return 0;
+}
+
 static int parse_words(const struct word *words, size_t count, struct plan_line *line,
 		       struct err *err)
 {
@@ -103,7 +221,9 @@ static int parse_words(const struct word *words, size_t count, struct plan_line 
 		if (is(&words[0], forms[i].keyword))
 			form = &forms[i];
 	if (!form)
-		return err_set(err, ERR_FAILED, "a line begins with dir, file or tree");
+		return err_set(err, ERR_FAILED,
+			       "a line begins with dir, file, tree, "
+			       "label, size, uuid or sbom");
 	if (count != form->words)
 		return err_set(err, ERR_FAILED, "expected: %s", form->usage);
 	line->kind = form->kind;
@@ -137,6 +257,7 @@ static struct plan_line *add(struct plan *plan)
 
 int plan_parse(const char *text, size_t len_bytes, struct plan *plan, struct err *err)
 {
+	bool seen[SETTINGS] = { false };
 	unsigned number = 0;
 
 	*plan = (struct plan){ 0 };
@@ -146,10 +267,16 @@ int plan_parse(const char *text, size_t len_bytes, struct plan *plan, struct err
 		struct word words[WORDS_MAX];
 		size_t count = split(text + at, len, words);
 		struct plan_line *line;
+		int setting;
 
 		number++;
 		at += len + 1;
 		if (count == 0)
+			continue;
+		setting = parse_setting(words, count, seen, &plan->settings, err);
+		if (setting < 0)
+			goto fail;
+		if (setting)
 			continue;
 		line = add(plan);
 		if (!line) {
@@ -174,5 +301,7 @@ void plan_free(struct plan *plan)
 		free(plan->lines[i].source);
 	}
 	free(plan->lines);
+	free(plan->settings.sbom_sources);
+	free(plan->settings.sbom_parts);
 	*plan = (struct plan){ 0 };
 }

@@ -136,8 +136,8 @@ static int open_keys(const char *path, struct trust *trust, struct err *err)
 	return fd;
 }
 
-static int load_trust(const char *public_path, const char *keys_path, struct trust *trust,
-		      struct err *err)
+int sign_load_trust(const char *public_path, const char *keys_path, struct trust *trust,
+		    struct err *err)
 {
 	struct public_key key;
 	int fd;
@@ -166,7 +166,7 @@ int sign_verify(const char *public_path, const char *keys_path, const char *file
 
 	if (!name)
 		return err_sys(err, ENOMEM, "naming a signature");
-	if (load_trust(public_path, keys_path, &trust, err) < 0 ||
+	if (sign_load_trust(public_path, keys_path, &trust, err) < 0 ||
 	    signature_load(AT_FDCWD, name, der, &len, err) < 0 ||
 	    hash_file(file, digest, err) < 0)
 		goto out;

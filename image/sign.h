@@ -13,6 +13,7 @@
 #include "toolkit/lib/sha256.h"
 #include "toolkit/lib/signature.h"
 #include "toolkit/lib/signer.h"
+#include "toolkit/lib/trust.h"
 
 /* Makes a key: key_path (a new file, mode 0600) and public_path (a new file, too). */
 int sign_keygen(const char *key_path, const char *public_path, FILE *out,
@@ -28,6 +29,10 @@ int sign_files(const struct signer *signer, char **files, size_t count, FILE *ou
  */
 int sign_verify(const char *public_path, const char *keys_path, const char *file,
 		const char *sig, FILE *out, struct err *err);
+
+/* Who is trusted: the key of public_path or, when that is NULL, those of keys_path. */
+int sign_load_trust(const char *public_path, const char *keys_path, struct trust *trust,
+		    struct err *err);
 
 /* Adds a public key to a directory of trusted keys, under its id. */
 int sign_trust(const char *keys_path, const char *public_path, FILE *out,

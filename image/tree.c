@@ -50,6 +50,23 @@ int tree_add(struct tree *tree, const char *path, bool dir, uint32_t mode,
 	return 0;
 }
 
+int tree_inherit(struct tree *tree, const char *path, const struct ext4_stat *st,
+		 uint32_t old_ino, const uint8_t digest[SHA256_LEN], struct err *err)
+{
+	struct tree_node *node;
+
+	if (tree_add(tree, path, S_ISDIR(st->mode), st->mode & 0777, err) < 0)
+		return -1;
+	node = &tree->nodes[tree->count - 1];
+	node->inherited = true;
+	if (!node->dir) {
+		node->old_ino = old_ino;
+		node->size_bytes = st->size_bytes;
+		memcpy(node->digest, digest, SHA256_LEN);
+	}
+	return 0;
+}
+
 static char *join(const char *dir, const char *name)
 {
 	char *path;
@@ -209,6 +226,8 @@ static int by_path(const void *left, const void *right)
 		return order;
 	if (a->implied != b->implied)
 		return a->implied ? 1 : -1;
+	if (a->inherited != b->inherited)
+		return a->inherited ? 1 : -1;
 	return a->line < b->line ? -1 : a->line > b->line;
 }
 
@@ -237,6 +256,7 @@ static void node_free(struct tree_node *node)
 {
 	free(node->path);
 	free(node->source);
+	free(node->map.runs);
 }
 
 /* Keeps one of each path; the nodes are sorted, explicit before implied. */
@@ -255,13 +275,17 @@ static int unite(struct tree *tree, struct err *err)
 			tree->nodes[++kept] = moved;
 			continue;
 		}
-		if (!node->implied)
+		if (node->inherited && node->dir != last->dir)
+			return err_set(err, ERR_FAILED,
+				       "line %u: /%s is a %s in the image", last->line,
+				       last->path, node->dir ? "directory" : "file");
+		if (!node->implied && !node->inherited)
 			return err_set(err, ERR_FAILED,
 				       last->line ? "line %u: /%s is already the "
 						    "destination of line %u"
 						  : "line %u: /%s is made by the build",
 				       node->line, node->path, last->line);
-		if (!last->dir)
+		if (!last->dir && !node->inherited)
 			return err_set(err, ERR_FAILED,
 				       "line %u: /%s is a file, but other lines put "
 				       "files below it",
@@ -317,6 +341,13 @@ int tree_settle(struct tree *tree, struct err *err)
 		tree->nodes[node->parent].first_child = i;
 	}
 	return 0;
+}
+
+struct tree_node *tree_find(const struct tree *tree, const char *path)
+{
+	size_t index = find(tree, path, strlen(path));
+
+	return index == TREE_NONE ? NULL : &tree->nodes[index];
 }
 
 void tree_free(struct tree *tree)

@@ -1,12 +1,13 @@
 # The image: a build-machine program that makes and reads it, and the image itself.
 
 SRC_image := $(wildcard image/*.c)
-LIBS_image := ext2fs com_err mbedcrypto
+LIBS_image := ext2fs com_err yyjson mbedcrypto
 $(eval $(call program_rule,x86_64,image))
 IMAGE := build/release/x86_64/bin/image
 
-# One file includes libext2fs.
-build/release/x86_64/obj/image/ext4.o: $(call dep_stamp,x86_64,e2fsprogs)
+# These files include libext2fs.
+EXT4_OBJ := image/ext4_make.o image/ext4_read.o image/ext4_check.o
+$(EXT4_OBJ:%=build/release/x86_64/obj/%): $(call dep_stamp,x86_64,e2fsprogs)
 
 CA_BUNDLE := build/ca/ca.pem
 $(CA_BUNDLE): deps/ca-bundle.sh deps/sources.list | build/stamps/packages-build
@@ -58,7 +59,7 @@ build/check/bin/fuzz_plan: build/check/obj/image/plan.o build/check/obj/image/pa
 build/check/bin/fuzz_plan: HOST_LIBS := build/check/libfvol.a
 build/check/bin/fuzz_dirblock: build/check/obj/image/dirblock.o build/check/obj/image/path.o
 # Damaged volumes must get past the checksums to be worth testing.
-build/check/obj/image/ext4.o: CFLAGS_CHECK += -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+build/check/obj/image/ext4_read.o: CFLAGS_CHECK += -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 build/check/bin/image: $(SRC_image:%.c=build/check/obj/%.o) build/check/libfvol.a
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ -Lbuild/deps/host/lib $(LIBS_image:%=-l%)

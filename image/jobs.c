@@ -1,0 +1,94 @@
+#include "image/jobs.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "toolkit/lib/io.h"
+
+#define WORKERS_MAX 8
+
+struct jobs {
+	size_t count;
+	int (*fn)(void *arg, size_t number, unsigned char *buffer, struct err *err);
+	void *arg;
+	atomic_size_t next;
+	atomic_bool stop;
+	pthread_mutex_t lock; /* of the two below */
+	size_t failed;	      /* the smallest number, or SIZE_MAX */
+	struct err err;
+};
+
+static void note(struct jobs *jobs, size_t number, const struct err *err)
+{
+	pthread_mutex_lock(&jobs->lock);
+	if (number < jobs->failed) {
+		jobs->failed = number;
+		jobs->err = *err;
+	}
+	pthread_mutex_unlock(&jobs->lock);
+	atomic_store(&jobs->stop, true);
+}
+
+static void *work(void *arg)
+{
+	struct jobs *jobs = arg;
+	unsigned char *buffer = aligned_alloc(IO_BLOCK, JOBS_BUFFER);
+	struct err err = { 0 };
+	size_t number;
+
+	if (!buffer) {
+		err_set(&err, ERR_FAILED, "out of memory");
+		note(jobs, 0, &err);
+		return NULL;
+	}
+	while (!atomic_load(&jobs->stop) &&
+	       (number = atomic_fetch_add(&jobs->next, 1)) < jobs->count) {
+		err = (struct err){ 0 };
+		if (jobs->fn(jobs->arg, number, buffer, &err) < 0)
+			note(jobs, number, &err);
+	}
+	free(buffer);
+	return NULL;
+}
+
+/* Two more than processors: some always wait for the disk. */
+static size_t workers(size_t count)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t most = online < 1 ? 1 : (size_t)online + 2;
+
+	if (most > WORKERS_MAX)
+		most = WORKERS_MAX;
+	return most < count ? most : count;
+}
+
+int jobs_run(size_t count,
+	     int (*fn)(void *arg, size_t number, unsigned char *buffer, struct err *err),
+	     void *arg, struct err *err)
+{
+	struct jobs jobs = { .count = count,
+			     .fn = fn,
+			     .arg = arg,
+			     .failed = SIZE_MAX,
+			     .lock = PTHREAD_MUTEX_INITIALIZER };
+	pthread_t threads[WORKERS_MAX];
+	size_t started = 0, wanted = workers(count);
+
+	while (started + 1 < wanted &&
+	       pthread_create(&threads[started], NULL, work, &jobs) == 0)
+		started++;
+	/* This thread works, too; alone where no other could be started. */
+	if (count)
+		work(&jobs);
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	pthread_mutex_destroy(&jobs.lock);
+	if (jobs.failed == SIZE_MAX)
+		return 0;
+	*err = jobs.err;
+	return -1;
+}
