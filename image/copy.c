@@ -322,6 +322,36 @@ static int copy_inherited(struct copying *copying, struct err *err)
 	return rc;
 }
 
+/*
+ * Gives the image its own disk blocks for all that will be written, in one go for each
+ * run: into holes, writes past the page cache would be done one after the other, each with
+ * a change of the host's file system. Only a hint: where it cannot be, writes do it.
+ */
+static void allocate(const struct tree *tree, int fd)
+{
+	uint64_t start = 0, end = 0;
+
+	for (size_t i = 0; i < tree->count; i++) {
+		const struct tree_node *node = &tree->nodes[i];
+
+		for (size_t j = 0; !node->dir && j < node->map.count; j++) {
+			const struct ext4_run *run = &node->map.runs[j];
+
+			if (run->block != end) {
+				if (end > start)
+					fallocate(fd, FALLOC_FL_KEEP_SIZE,
+						  (off_t)(start * EXT4_BLOCK),
+						  (off_t)((end - start) * EXT4_BLOCK));
+				start = run->block;
+			}
+			end = run->block + run->blocks;
+		}
+	}
+	if (end > start)
+		fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)(start * EXT4_BLOCK),
+			  (off_t)((end - start) * EXT4_BLOCK));
+}
+
 int copy_files(struct tree *tree, const char *root, const struct parent *parent,
 	       bool digests_known, const struct copy_to *to, struct err *err)
 {
@@ -333,6 +363,8 @@ int copy_files(struct tree *tree, const char *root, const struct parent *parent,
 	copying.fd = open(to->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECT);
 	if (copying.fd < 0)
 		copying.fd = to->fd;
+	else
+		allocate(tree, to->fd);
 	rc = run_all(&copying, root, err);
 	if (rc == 0 && parent)
 		rc = copy_inherited(&copying, err);

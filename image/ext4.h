@@ -59,6 +59,8 @@ struct ext4_new *ext4_create(const char *path, const struct ext4_shape *shape,
 /* Blocks left for files and directories. */
 uint64_t ext4_free_blocks(const struct ext4_new *new);
 
+int ext4_first_free(const struct ext4_new *new, uint64_t *block, struct err *err);
+
 /*
  * Takes the next free blocks from *from on for len_bytes, and once more from 0 when there
  * are not enough; *from is moved behind them. The caller writes the data there itself. A

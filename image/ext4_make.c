@@ -111,6 +111,13 @@ static errcode_t keep_empty(struct ext4_new *new)
 	if (!new->empty_descs)
 		return EXT2_ET_NO_MEMORY;
 	memcpy(new->empty_descs, fs->group_desc, len);
+	/*
+	 * As the kernel counts it (ext4_calculate_overhead()): all that is used now but
+	 * the block of the resize inode. With another number the first mount writes this
+	 * one into every copy of the superblock.
+	 */
+	fs->super->s_overhead_clusters = (__u32)(ext2fs_blocks_count(fs->super) -
+						 ext2fs_free_blocks_count(fs->super) - 1);
 	new->empty_super = *fs->super;
 	return 0;
 }
@@ -179,6 +186,18 @@ struct ext4_new *ext4_create(const char *path, const struct ext4_shape *shape,
 uint64_t ext4_free_blocks(const struct ext4_new *new)
 {
 	return ext2fs_free_blocks_count(new->fs->super);
+}
+
+int ext4_first_free(const struct ext4_new *new, uint64_t *block, struct err *err)
+{
+	blk64_t found;
+	errcode_t code = ext2fs_find_first_zero_block_bitmap2(
+		new->fs->block_map, 0, ext2fs_blocks_count(new->fs->super) - 1, &found);
+
+	if (code)
+		return err_set(err, ERR_FAILED, "the image is too small");
+	*block = found;
+	return 0;
 }
 
 static int add_run(struct ext4_map *map, uint64_t block, uint64_t blocks, struct err *err)

@@ -12,7 +12,7 @@
 #define SNAPSHOT_BLOCK (512 * 1024 / EXT4_BLOCK)
 
 /* Room behind the texts, so that with some modules more they are still in one place. */
-#define ROOM_BLOCKS 64
+#define ROOM_BLOCKS 32
 
 struct numbering {
 	bool *used; /* inodes from EXT4_LOST_FOUND on */
@@ -122,54 +122,121 @@ static int stay(struct tree *tree, const struct parent *parent, struct ext4_new 
 	return 0;
 }
 
-static int place(struct tree *tree, bool (*wanted)(const struct tree_node *node),
+static int place(struct tree *tree,
+		 bool (*wanted)(const struct tree *tree, const struct tree_node *node),
 		 struct ext4_new *ext4, uint64_t *from, struct err *err)
 {
 	for (size_t i = 0; i < tree->count; i++) {
 		struct tree_node *node = &tree->nodes[i];
 
-		if (!node->map.count && node->size_bytes && wanted(node) &&
+		if (!node->map.count && node->size_bytes && wanted(tree, node) &&
 		    ext4_reserve(ext4, from, node->size_bytes, &node->map, err) < 0)
 			return err_prefix(err, "/%s", node->path);
 	}
 	return 0;
 }
 
-static bool wants_front(const struct tree_node *node)
-{
-	return !node->dir && is_text(node) && strcmp(node->path, MANIFEST_SIGNATURE) != 0;
-}
-
-static bool wants_dir(const struct tree_node *node)
-{
-	return node->dir;
-}
-
-static bool wants_signature(const struct tree_node *node)
+static bool is_signature(const struct tree_node *node)
 {
 	return strcmp(node->path, MANIFEST_SIGNATURE) == 0;
 }
 
-static bool wants_data(const struct tree_node *node)
+/* Directories that hold others: a new kernel is a name in one of them. */
+static bool wants_upper(const struct tree *tree, const struct tree_node *node)
 {
+	for (size_t i = node->dir ? node->first_child : TREE_NONE; i != TREE_NONE;
+	     i = tree->nodes[i].next_sibling)
+		if (tree->nodes[i].dir)
+			return true;
+	return false;
+}
+
+static bool wants_text(const struct tree *tree, const struct tree_node *node)
+{
+	(void)tree;
+	return !node->dir && is_text(node) && !is_signature(node);
+}
+
+static bool wants_signature(const struct tree *tree, const struct tree_node *node)
+{
+	(void)tree;
+	return is_signature(node);
+}
+
+static bool wants_dir(const struct tree *tree, const struct tree_node *node)
+{
+	(void)tree;
+	return node->dir;
+}
+
+static bool wants_data(const struct tree *tree, const struct tree_node *node)
+{
+	(void)tree;
 	return !node->dir && !is_text(node);
+}
+
+static uint64_t round_up(uint64_t block)
+{
+	return (block + SNAPSHOT_BLOCK - 1) / SNAPSHOT_BLOCK * SNAPSHOT_BLOCK;
+}
+
+/* Where new data begins behind a parent's: in its last block of a snapshot or after it,
+ * whichever touches fewer. */
+static uint64_t behind(const struct tree *tree, uint64_t end)
+{
+	uint64_t need = 0;
+
+	for (size_t i = 0; i < tree->count; i++)
+		if (wants_data(tree, &tree->nodes[i]) && !tree->nodes[i].map.count)
+			need += blocks_of(&tree->nodes[i]);
+	return round_up(end % SNAPSHOT_BLOCK + need) > round_up(need) ? round_up(end)
+								      : end;
+}
+
+/* Where the front begins: with the root, which is its first directory. */
+static int find_front(struct ext4_new *ext4, const struct parent *parent, uint64_t *front,
+		      struct err *err)
+{
+	struct ext4_map root;
+
+	if (parent) {
+		if (parent_map(parent, parent_find(parent, ""), &root, err) < 0)
+			return -1;
+		*front = root.count ? root.runs[0].block : 0;
+		free(root.runs);
+		return 0;
+	}
+	if (ext4_first_free(ext4, front, err) < 0)
+		return -1;
+	/* In one block of a snapshot, if the image is not so small that each one counts.
+	 */
+	if (ext4_free_blocks(ext4) > 8 * SNAPSHOT_BLOCK)
+		*front = round_up(*front);
+	return 0;
 }
 
 int layout_place(struct tree *tree, const struct parent *parent, struct ext4_new *ext4,
 		 struct err *err)
 {
-	uint64_t front = 0, data = 0;
+	uint64_t front, data = 0;
 
 	if (parent && stay(tree, parent, ext4, &data, err) < 0)
 		return -1;
-	if (place(tree, wants_dir, ext4, &front, err) < 0 ||
-	    place(tree, wants_front, ext4, &front, err) < 0)
+	if (find_front(ext4, parent, &front, err) < 0 ||
+	    place(tree, wants_upper, ext4, &front, err) < 0 ||
+	    place(tree, wants_text, ext4, &front, err) < 0)
 		return -1;
+	if (parent) {
+		if (place(tree, wants_signature, ext4, &front, err) < 0 ||
+		    place(tree, wants_dir, ext4, &front, err) < 0)
+			return -1;
+		data = behind(tree, data);
+		return place(tree, wants_data, ext4, &data, err);
+	}
 	/* With a block for the signature, whether there is one or not. */
-	if (data < front)
-		data = (front + 1 + ROOM_BLOCKS + SNAPSHOT_BLOCK - 1) / SNAPSHOT_BLOCK *
-		       SNAPSHOT_BLOCK;
-	if (place(tree, wants_signature, ext4, &front, err) < 0)
+	data = front + 1 + ROOM_BLOCKS;
+	if (place(tree, wants_signature, ext4, &front, err) < 0 ||
+	    place(tree, wants_dir, ext4, &data, err) < 0)
 		return -1;
 	return place(tree, wants_data, ext4, &data, err);
 }

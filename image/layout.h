@@ -1,8 +1,8 @@
 /*
- * Which inode and which blocks everything gets. Directories and the texts that differ in
- * each release stand together in front, with room for them to grow; data follows in the
- * order of the paths. Behind a parent, what has not changed stays where it was, and what
- * is new comes behind the data that is there.
+ * Which inode and which blocks everything gets. The upper directories and the texts that
+ * differ in each release stand together in front, with room to grow; the other
+ * directories and the data follow in the order of the paths. Behind a parent, what has
+ * not changed stays where it was, and what is new comes behind the data that is there.
  */
 #ifndef FVOL_IMAGE_LAYOUT_H
 #define FVOL_IMAGE_LAYOUT_H

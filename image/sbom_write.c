@@ -42,7 +42,7 @@ static const char *file_id(const char *path, char id[ID_MAX])
 
 	sha256(path, strlen(path), digest);
 	sha256_to_hex(digest, hex);
-	snprintf(id, ID_MAX, "SPDXRef-File-%.32s", hex);
+	snprintf(id, ID_MAX, "SPDXRef-File-%.20s", hex);
 	return id;
 }
 
@@ -321,7 +321,7 @@ char *sbom_write(const struct sbom *sbom, const struct tree *tree, int64_t epoch
 	for (size_t i = 0; i < tree->count; i++)
 		if (is_listed(&tree->nodes[i]))
 			add_file(&writing, &tree->nodes[i]);
-	text = json_text(writing.doc, true, len_bytes, err);
+	text = json_text(writing.doc, false, len_bytes, err);
 	json_free(writing.doc);
 	return text;
 }
