@@ -36,7 +36,8 @@ help:
 	@echo 'make distclean        remove everything that is not source'
 	@echo 'DL=DIR                look for sources in DIR first'
 	@echo 'LOCKED=1              refuse a kernel package that is not the locked one'
-	@echo 'IMAGE_SIZE=SIZE       size of the file system in the image (default 1G)'
+	@echo 'IMAGE_SIZE=SIZE       size of the file system in the image (default: see image/volume.plan)'
+	@echo 'LIKE=OLD.img          keep the places of the release before: few blocks of a snapshot change'
 
 clean:
 	rm -rf out build/release build/check build/tests

@@ -4,8 +4,9 @@ FVOL_VERSION := $(shell cat VERSION)
 # The date that is written wherever a date must stand, so that the same sources give the
 # same bytes on any day. It moves with VERSION.
 SOURCE_DATE_EPOCH := 1795219200
-# The file system of the image. It grows online to the size of the volume it is put on.
-IMAGE_SIZE ?= 1G
+# The file system of the image, where it is not to be what image/volume.plan says. It grows
+# online to the size of the volume it is put on.
+IMAGE_SIZE ?=
 
 ARCHES := x86_64 aarch64
 ROOT := $(CURDIR)

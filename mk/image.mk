@@ -15,14 +15,36 @@ $(CA_BUNDLE): deps/ca-bundle.sh deps/sources.list | build/stamps/packages-build
 	@sh deps/ca-bundle.sh $@
 	@touch $@
 
-IMAGE_SOURCES := image/README.txt image/volume.plan kmods/catalogue.version $(CA_BUNDLE) $(wildcard mount-scripts/*.sh)
+# What of deps/sources.list is linked into which program, and where LiME's modules are, for
+# the SBOM (image/sbom.h tells the form). The names of libraries that are not their source's:
+SOURCE_archive := libarchive
+SOURCE_lzma := xz
+SOURCE_z := zlib
+SOURCE_mbedcrypto := mbedtls
+SOURCE_mbedx509 := mbedtls
+SOURCE_elf := elfutils
+# mbedTLS has BearSSL's kernels inside; programs that speak TLS keep them.
+SOURCE_curl := curl bearssl
+sbom_libs = $(sort musl $(foreach lib,$(LIBS_$(1)),$(or $(SOURCE_$(lib)),$(lib))))
+SBOM_PARTS := build/sbom.parts
+$(SBOM_PARTS): mk/image.mk mk/toolkit.mk mk/deps.mk deps/sources.list image/sbom-lime.sh \
+		build/lime/used kmods/lime.list
+	@{ $(foreach tool,$(TOOLS),echo 'tool $(tool) $(call sbom_libs,$(tool))'; \
+		echo 'contains $(tool) bin/*/$(tool)';) \
+		echo 'source-of ca-certificates etc/ca.pem'; \
+		sh image/sbom-lime.sh; } > $@
+
+IMAGE_SOURCES := image/README.txt image/volume.plan kmods/catalogue.version $(CA_BUNDLE) \
+	$(SBOM_PARTS) deps/sources.list $(wildcard mount-scripts/*.sh)
 # Licences come with the libraries that a stamp stands for.
 IMAGE_STAMPS := $(foreach arch,$(ARCHES),$(foreach dep,$(DEPS_$(arch)),\
 	$(call dep_stamp,$(arch),$(dep))))
 
 # SIGN_KEY=FILE signs the MANIFEST, or SIGN_COMMAND=PROGRAM with SIGN_PUBLIC=FILE; KEYS=DIR
 # are the trusted keys on the volume. With other options the image is another one.
-IMAGE_OPTIONS := $(if $(SIGN_KEY),--sign-key $(SIGN_KEY)) \
+# LIKE=OLD.img keeps the places of what is the same as in the release before: few blocks of
+# its snapshot change.
+IMAGE_OPTIONS := $(LIKE:%=--like %) $(if $(SIGN_KEY),--sign-key $(SIGN_KEY)) \
 	$(if $(SIGN_COMMAND),--sign-command $(SIGN_COMMAND) --key $(SIGN_PUBLIC)) \
 	$(if $(KEYS),--keys $(KEYS))
 IMAGE_SIGNING := build/stamps/image-options
@@ -42,10 +64,10 @@ $(CATALOGUE_SIGNED): out/kmods/catalogue.json $(IMAGE_SIGNING) $(SIGN_KEY) $(SIG
 
 out/fvol.img out/MANIFEST &: $(IMAGE) $(TOOL_BINARIES) $(CATALOGUE_SIGNED) \
 		$(IMAGE_SOURCES) $(IMAGE_STAMPS) VERSION mk/config.mk $(IMAGE_SIGNING) \
-		$(SIGN_KEY) $(SIGN_PUBLIC) $(if $(KEYS),$(wildcard $(KEYS)/*))
+		$(SIGN_KEY) $(SIGN_PUBLIC) $(LIKE) $(if $(KEYS),$(wildcard $(KEYS)/*))
 	@mkdir -p out
 	@echo "  IMAGE   out/fvol.img"
-	@$(IMAGE) build --plan image/volume.plan --size $(IMAGE_SIZE) \
+	@$(IMAGE) build --plan image/volume.plan $(IMAGE_SIZE:%=--size %) \
 		--epoch $(SOURCE_DATE_EPOCH) --manifest-out out/MANIFEST \
 		$(IMAGE_OPTIONS) out/fvol.img
 
