@@ -117,12 +117,44 @@ lime_troubles() {
 			sleep 0.1; n=\$((n - 1)); done" || :
 	same 'lime: is loaded while it is read' "$(cat "$VM_OUT")" 1
 	nothing_left 'kill -9'
+	left_module
 	vm_run "$guest" 20 sh -c "printf x >> $kmods/$arch/$release/lime.ko"
 	reads 5 'lime: a module that is too long' /opt/readsource all lime "$kmods"
 	nothing_left 'a wrong module'
 	vm_run "$guest" 20 env -u ALLOW_UNTESTED /opt/readsource check "$kmods" || :
 	[ "$(jq '[.modules[] | select(.tested)] | length' out/kmods/catalogue.json)" != 0 ] ||
 		says 'check: an untested module is refused' "$VM_OUT" 'lime refused: .*not boot-tested'
+}
+
+# A capture that is killed together with its child, as the agent does at a timeout, and a
+# module that such an end has left loaded: capture --unload.
+left_module() {
+	vm_ctl "$guest" put "build/release/$arch/bin/capture" /opt/capture 755
+	# shellcheck disable=SC2016
+	vm_run "$guest" 60 sh -c "ALLOW_UNTESTED=1 /opt/readsource hold lime $kmods > /run/held &
+		"'n=200; until grep -q open /run/held || [ $n = 0 ]; do sleep 0.1; n=$((n - 1)); done
+		for p in /proc/[0-9]*; do
+			read -r name < $p/comm && [ "$name" = readsource ] && kill -9 ${p#/proc/}
+		done; sleep 1; /opt/capture --unload' || :
+	same 'killed with its child: unload' "$VM_STATUS" 'exit 0'
+	nothing_left 'killed with its child'
+	# Whoever takes the whole stream lets the module's init end well; nobody unloads it.
+	vm_run "$guest" 20 bash -c 'setsid bash -c "
+		until exec 3<> /dev/tcp/127.0.0.1/12345; do sleep 0.1; done 2> /dev/null
+		cat <&3" > /dev/null 2>&1 < /dev/null &'
+	check 'a module is left' "$VM_TOOLS/vmctl" insmod --timeout 300 "$dir/agent.sock" \
+		"$kmods/$arch/$release/lime.ko" \
+		'path=tcp:12345 localhostonly=1 format=lime timeout=0'
+	vm_run "$guest" 60 /opt/capture --unload || :
+	says 'a module that a capture left is unloaded' "$VM_OUT" 'module lime was unloaded'
+	nothing_left 'a module that was left'
+	check "a module of somebody's is loaded" "$VM_TOOLS/vmctl" insmod --timeout 300 \
+		"$dir/agent.sock" "$kmods/$arch/$release/lime.ko" \
+		'path=/dev/null format=raw timeout=0'
+	vm_run "$guest" 60 /opt/capture --unload || :
+	same "a module of somebody's: exit code" "$VM_STATUS" 'exit 4'
+	says "a module of somebody's stays" "$VM_ERR" 'loaded, but no capture loaded it'
+	check "and is somebody's to unload" "$VM_TOOLS/vmctl" rmmod "$dir/agent.sock" lime
 }
 
 # Arguments: MODE KCORE BPF LIME, each "usable" or "refused".
