@@ -12,7 +12,7 @@ def code_of(problem):
 
 def find(ec2, execution):
     answer = ec2.describe_volumes(
-        Filters=[{'Name': 'tag:fvol-execution', 'Values': [execution]}])
+        Filters=[{'Name': 'tag:fvol:execution', 'Values': [execution]}])
     return answer['Volumes']
 
 
@@ -20,7 +20,7 @@ def take_back(ec2, volume):
     """Returns None when the volume is gone, else a sentence."""
     name = volume['VolumeId']
     tags = {tag['Key']: tag['Value'] for tag in volume.get('Tags', [])}
-    if tags.get('fvol-state') != 'fresh':
+    if tags.get('fvol:state') != 'fresh':
         return name + ' is kept: a capture may have begun on it'
     if volume['State'] in ('deleting', 'deleted'):
         return None

@@ -91,16 +91,24 @@ def judge(capture, unmount, memory_mib):
         reasons.append('the ranges of memory are less than the instance type has')
     if unmount[0] != 0:
         reasons.append('unmount ended with exit code %d (%s)' % unmount[:2])
-    elif unmount[2].get('trouble'):
+    if unmount[2].get('trouble'):
         reasons.append('unmount reports trouble: the volume was ' +
                        re.sub('[^a-z-]', '', str(unmount[2]['trouble'])))
-    elif sha256_in(line, 'sha256'):
+    elif unmount[0] == 0 and sha256_in(line, 'sha256'):
         after = sealed(unmount[2], line['sha256'])
         if not after:
             reasons.append('the hash that unmount found on the volume is another one')
         elif not sha256_in(after, 'custody_head'):
             reasons.append('the evidence was not sealed')
     return ('PARTIAL' if reasons else 'COMPLETE'), reasons
+
+
+def ask(events, context):
+    """Says whether an unmount that did not end well left the volume unmounted."""
+    ssm = boto3.client('ssm')
+    command = commands_of(ssm, events['Execution'], events['InstanceId']).get('Unmount')
+    code = result_of(ssm, command, events['InstanceId'])[0] if command else -1
+    return {'Detach': 'yes' if code == 3 else 'no'}
 
 
 def gather(events, context):

@@ -68,7 +68,7 @@ def judge(steps, left):
 def report(events, context):
     steps = steps_of(boto3.client('ssm'), events['Execution'])
     volumes = boto3.client('ec2').describe_volumes(
-        Filters=[{'Name': 'tag:fvol-execution', 'Values': [events['Execution']]}])
+        Filters=[{'Name': 'tag:fvol:execution', 'Values': [events['Execution']]}])
     left = ['volume %s is left, %s: %s' %
             (volume['VolumeId'], volume['State'],
              'it holds evidence' if 'captureMemory' in steps else 'delete it by hand')

@@ -23,10 +23,10 @@ def command($part; $hash; $parameters):
 
 def tags($state): [
 	{Key: "Name", Value: "fvol {{ CaseId }} {{ InstanceId }}"},
-	{Key: "fvol-execution", Value: "{{ automation:EXECUTION_ID }}"},
-	{Key: "fvol-case", Value: "{{ CaseId }}"},
-	{Key: "fvol-instance", Value: "{{ InstanceId }}"},
-	{Key: "fvol-state", Value: $state}
+	{Key: "fvol:execution", Value: "{{ automation:EXECUTION_ID }}"},
+	{Key: "fvol:case", Value: "{{ CaseId }}"},
+	{Key: "fvol:instance", Value: "{{ InstanceId }}"},
+	{Key: "fvol:state", Value: $state}
 ];
 
 def volume: {VolumeIds: ["{{ createVolume.VolumeId }}"]};
@@ -166,15 +166,33 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 		(step("markBegun"; 120; 3; "captureMemory"; "unmountEarly";
 			api("ec2"; "CreateTags"; {
 				Resources: ["{{ createVolume.VolumeId }}"],
-				Tags: [{Key: "fvol-state", Value: "begun"}]
+				Tags: [{Key: "fvol:state", Value: "begun"}]
 			}; [])) + {onCancel: "step:unmountEarly"}),
 
 		# From here on the volume may hold evidence, however the step ends.
 		(step("captureMemory"; 174600; 1; "unmountVolume"; "unmountVolume";
 			command("Capture"; $capture_hash; {})) + {onCancel: "step:unmountVolume"}),
 		# A volume that is still mounted is not detached: its snapshot is made as it is.
-		(step("unmountVolume"; 5400; 1; "detachVolume"; "createSnapshot";
+		# Unmounted, but not all was sealed, is exit 3, a failed step all the same.
+		(step("unmountVolume"; 5400; 1; "detachVolume"; "askUnmount";
 			command("Unmount"; $unmount_hash; {})) + {onCancel: "step:createSnapshot"}),
+		step("askUnmount"; 120; 3; "chooseDetach"; "createSnapshot";
+			script("ask"; $gather; {
+				InstanceId: "{{ InstanceId }}",
+				Execution: "{{ automation:EXECUTION_ID }}"
+			}; [["Detach", "String"]])),
+		{
+			name: "chooseDetach",
+			action: "aws:branch",
+			inputs: {
+				Choices: [{
+					Variable: "{{ askUnmount.Detach }}",
+					StringEquals: "yes",
+					NextStep: "detachVolume"
+				}],
+				Default: "createSnapshot"
+			}
+		},
 		(step("detachVolume"; 120; 3; "waitDetached"; "createSnapshot";
 			api("ec2"; "DetachVolume"; {
 				VolumeId: "{{ createVolume.VolumeId }}",
@@ -212,10 +230,10 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 		step("tagSnapshot"; 120; 3; "anchor"; "anchor"; api("ec2"; "CreateTags"; {
 			Resources: ["{{ createSnapshot.SnapshotId }}"],
 			Tags: [
-				{Key: "fvol-image-sha256", Value: "{{ gather.ImageSha256 }}"},
-				{Key: "fvol-custody-head", Value: "{{ gather.CustodyHead }}"},
-				{Key: "fvol-verdict", Value: "{{ gather.Verdict }}"},
-				{Key: "fvol-state", Value: "kept"}
+				{Key: "fvol:memory-sha256", Value: "{{ gather.ImageSha256 }}"},
+				{Key: "fvol:custody-head", Value: "{{ gather.CustodyHead }}"},
+				{Key: "fvol:verdict", Value: "{{ gather.Verdict }}"},
+				{Key: "fvol:state", Value: "kept"}
 			]
 		}; [])),
 		# Before the snapshot is shared: sharing starts the intake, which reads it.
@@ -267,7 +285,7 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 			}; [])),
 		step("markKept"; 120; 3; "deleteVolume"; "report"; api("ec2"; "CreateTags"; {
 			Resources: ["{{ createVolume.VolumeId }}"],
-			Tags: [{Key: "fvol-state", Value: "kept"}]
+			Tags: [{Key: "fvol:state", Value: "kept"}]
 		}; [])),
 		# Refused by AWS for as long as the volume is attached.
 		step("deleteVolume"; 120; 3; "report"; "report";

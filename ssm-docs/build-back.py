@@ -7,7 +7,7 @@ def back(events, context):
     ec2 = boto3.client('ec2')
     found = [instance['InstanceId']
              for reservation in ec2.describe_instances(Filters=[
-                 {'Name': 'tag:fvol-execution', 'Values': [events['Execution']]},
+                 {'Name': 'tag:fvol:execution', 'Values': [events['Execution']]},
                  {'Name': 'instance-state-name',
                   'Values': ['pending', 'running', 'stopping', 'stopped']}])['Reservations']
              for instance in reservation['Instances']]

@@ -41,8 +41,8 @@ include "book";
 			ClientToken: "{{ automation:EXECUTION_ID }}",
 			TagSpecifications: [{ResourceType: "instance", Tags: [
 				{Key: "Name", Value: "fvol builder"},
-				{Key: "fvol-builder", Value: "yes"},
-				{Key: "fvol-execution", Value: "{{ automation:EXECUTION_ID }}"}
+				{Key: "fvol:builder", Value: "yes"},
+				{Key: "fvol:execution", Value: "{{ automation:EXECUTION_ID }}"}
 			]}]
 		}; [output("InstanceId"; "$.Instances[0].InstanceId"; "String")]))
 			+ {onCancel: "step:takeBack"}),

@@ -36,7 +36,7 @@ def look(events, context):
         found[field] = value
     copies = boto3.client('ec2').describe_snapshots(
         OwnerIds=[events['Account']],
-        Filters=[{'Name': 'tag:fvol-source', 'Values': [snapshot]}])['Snapshots']
+        Filters=[{'Name': 'tag:fvol:source', 'Values': [snapshot]}])['Snapshots']
     # An event may come twice.
     found['Known'] = 'yes' if any(one['State'] != 'error' for one in copies) else 'no'
     found['Anchor'] = key

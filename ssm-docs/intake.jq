@@ -65,14 +65,14 @@ include "book";
 			KmsKeyId: "{{ KmsKeyId }}",
 			TagSpecifications: [{ResourceType: "snapshot", Tags: [
 				{Key: "Name", Value: "fvol {{ look.Case }} {{ look.InstanceId }}"},
-				{Key: "fvol-source", Value: "{{ name.SnapshotId }}"},
-				{Key: "fvol-account", Value: "{{ describe.OwnerId }}"},
-				{Key: "fvol-case", Value: "{{ look.Case }}"},
-				{Key: "fvol-instance", Value: "{{ look.InstanceId }}"},
-				{Key: "fvol-execution", Value: "{{ look.Execution }}"},
-				{Key: "fvol-verdict", Value: "{{ look.Verdict }}"},
-				{Key: "fvol-image-sha256", Value: "{{ look.ImageSha256 }}"},
-				{Key: "fvol-custody-head", Value: "{{ look.CustodyHead }}"}
+				{Key: "fvol:source", Value: "{{ name.SnapshotId }}"},
+				{Key: "fvol:account", Value: "{{ describe.OwnerId }}"},
+				{Key: "fvol:case", Value: "{{ look.Case }}"},
+				{Key: "fvol:instance", Value: "{{ look.InstanceId }}"},
+				{Key: "fvol:execution", Value: "{{ look.Execution }}"},
+				{Key: "fvol:verdict", Value: "{{ look.Verdict }}"},
+				{Key: "fvol:memory-sha256", Value: "{{ look.ImageSha256 }}"},
+				{Key: "fvol:custody-head", Value: "{{ look.CustodyHead }}"}
 			]}]
 		}; [output("CopyId"; "$.SnapshotId"; "String")])),
 		# A key that may not be used shows here only, as the state error.

@@ -51,6 +51,10 @@ CASES = [
     ('unmount finds another hash', OTHER, {}, 'PARTIAL', 'deleted', 'another one'),
     ('unmount does not seal', {'Unmount': {'trouble': 'unsealed', 'images': []}}, {},
      'PARTIAL', 'deleted', 'unsealed'),
+    ('unmount exit 3', {'unmount': 3, 'Unmount': {'trouble': 'unsealed', 'images': []}}, {},
+     'PARTIAL', 'deleted', 'exit code 3'),
+    ('unmount exit 4, and nobody can be asked', {'unmount': 4}, {'faults': {
+        'ListCommands': ['refuse'] * 9}}, 'PARTIAL', 'attached', 'askUnmount'),
     ('unmount exit 4', {'unmount': 4}, {}, 'PARTIAL', 'attached', 'exit code 4'),
     ('unmount exit 5', {'unmount': 5}, {}, 'PARTIAL', 'attached', 'exit code 5'),
     ('unmount hangs', {'unmount': 'hang'}, {}, 'PARTIAL', 'attached', 'still running'),
@@ -176,7 +180,7 @@ def complete(cloud, out):
     tags = {tag['Key']: tag['Value'] for tag in snapshot['Tags']}
     anchor = json.loads(cloud.objects[out['Anchor']][0])
     wrong = [] if snapshot['State'] == 'completed' else ['the snapshot is not completed']
-    if tags['fvol-image-sha256'] != SHA or tags['fvol-custody-head'] != SEALED:
+    if tags['fvol:memory-sha256'] != SHA or tags['fvol:custody-head'] != SEALED:
         wrong.append('tags %s' % tags)
     if anchor['ImageSha256'] != SHA or anchor['CustodyHead'] != SEALED or \
             anchor['SnapshotId'] != out['SnapshotId'] or anchor['Verdict'] != 'COMPLETE':

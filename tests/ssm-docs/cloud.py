@@ -131,7 +131,7 @@ class Cloud:
     def DescribeInstances(self, InstanceIds=None, Filters=()):
         if InstanceIds is None:
             token, = [one['Values'][0] for one in Filters
-                      if one['Name'] == 'tag:fvol-execution']
+                      if one['Name'] == 'tag:fvol:execution']
             return {'Reservations': [{'Instances': [{'InstanceId': self.builders[token]}]}]
                     if token in self.builders else []}
         return {'Reservations': [{'Instances': [{
@@ -218,8 +218,8 @@ class Cloud:
         volume = self.volumes[VolumeId]
         tags = {tag['Key']: tag['Value'] for tag in volume['Tags']}
         # What the policy of the role says: cloudformation/member-account.json.
-        if tags.get('fvol-state') not in ('fresh', 'kept'):
-            raise Error('UnauthorizedOperation', 'fvol-state')
+        if tags.get('fvol:state') not in ('fresh', 'kept'):
+            raise Error('UnauthorizedOperation', 'fvol:state')
         if volume['Attachments']:
             raise Error('VolumeInUse', VolumeId)
         if volume['evidence'] and not any(

@@ -51,8 +51,8 @@ copy, = copies(cloud)
 tags = {tag['Key']: tag['Value'] for tag in copy['Tags']}
 tell('a shared snapshot is copied, tagged, locked and recorded',
      execution.status == 'Success' and copy['lock'] == ('compliance', 365) and
-     tags['fvol-image-sha256'] == SHA and tags['fvol-custody-head'] == SEALED and
-     tags['fvol-source'] == snapshot and copy['State'] == 'completed' and
+     tags['fvol:memory-sha256'] == SHA and tags['fvol:custody-head'] == SEALED and
+     tags['fvol:source'] == snapshot and copy['State'] == 'completed' and
      'intake/%s/%s.json' % (cloud.account, snapshot) in cloud.objects,
      (execution.status, execution.steps, copy))
 execution = take(cloud, snapshot)

@@ -66,7 +66,7 @@ class MotoCloud(Cloud):
     def SendCommand(self, DocumentName, **more):
         if DocumentName.endswith('Capture'):
             volumes = self.clients['ec2'].describe_volumes(Filters=[
-                {'Name': 'tag:fvol-execution', 'Values': [self.execution_id]}])['Volumes']
+                {'Name': 'tag:fvol:execution', 'Values': [self.execution_id]}])['Volumes']
             self.attached = [item['Device'] for item in volumes[0]['Attachments']]
         return super().SendCommand(DocumentName, **more)
 
@@ -91,15 +91,15 @@ def judge(name, cloud, wanted):
     run = Execution(BOOK, cloud, prepare(cloud)).run()
     out = {key.partition('.')[2]: value for key, value in run.outputs.items()}
     left = [volume for volume in cloud.clients['ec2'].describe_volumes(Filters=[
-        {'Name': 'tag:fvol-execution', 'Values': [cloud.execution_id]}])['Volumes']]
+        {'Name': 'tag:fvol:execution', 'Values': [cloud.execution_id]}])['Volumes']]
     right = out['Verdict'] == wanted and not left
     if wanted != 'FAILED':
         tags = {tag['Key']: tag['Value'] for tag in cloud.clients['ec2'].describe_snapshots(
             SnapshotIds=[out['SnapshotId']])['Snapshots'][0]['Tags']}
         anchor = cloud.clients['s3'].get_object(Bucket=cloud.bucket, Key=out['Anchor'])
         body = json.load(anchor['Body'])
-        right = right and tags['fvol-image-sha256'] == SHA == body['ImageSha256'] and \
-            tags['fvol-custody-head'] == SEALED and \
+        right = right and tags['fvol:memory-sha256'] == SHA == body['ImageSha256'] and \
+            tags['fvol:custody-head'] == SEALED and \
             anchor['ObjectLockMode'] == 'GOVERNANCE' and \
             cloud.locked == out['SnapshotId'] and len(cloud.attached) == 1
     print('%s moto: %s' % ('ok' if right else 'FAIL', name))

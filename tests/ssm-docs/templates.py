@@ -78,7 +78,7 @@ def member_keys():
             if one['Sid'] == 'Administer':
                 continue
             if name == 'VaultKey' or not re.search(
-                    'kms:ViaService|kms:GrantIsForAWSResource', json.dumps(one['Condition'])):
+                    'kms:ViaService|kms:GrantIsForAWSResource', json.dumps(one.get('Condition'))):
                 yield '%s/%s' % (name, one['Sid'])
 
 
@@ -116,7 +116,7 @@ def law():
     for name, _, one in everything():
         actions = listed(one['Action'])
         if 'ec2:DeleteVolume' in actions and one.get('Condition', {}).get(
-                'StringEquals', {}).get('aws:ResourceTag/fvol-state') != ['fresh', 'kept']:
+                'StringEquals', {}).get('aws:ResourceTag/fvol:state') != ['fresh', 'kept']:
             yield name + ' may delete a volume with evidence'
         if {'ec2:UnlockSnapshot', 'ec2:DeleteVolumes'} & set(actions):
             yield name + ' may unlock'
