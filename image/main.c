@@ -9,6 +9,7 @@
 #include "image/diff.h"
 #include "image/extract.h"
 #include "image/plan.h"
+#include "image/release.h"
 #include "image/sign.h"
 #include "image/verify.h"
 #include "toolkit/lib/err.h"
@@ -33,6 +34,7 @@ static const char usage[] =
 	"       image verify-signature (--key PUBLIC.pem | --keys DIR) FILE [SIGNATURE]\n"
 	"       image trust DIR PUBLIC.pem\n"
 	"       image revoke SIGNER --reason TEXT DIR ID\n"
+	"       image publish|share|prune ...   (each has a --help of its own)\n"
 	"       SIGNER is --sign-key KEY.pem, or --sign-command PROGRAM --key PUBLIC.pem\n"
 	"\n"
 	"Makes the forensic volume and reads it back. VOLUME is an image file or a block\n"
@@ -71,6 +73,9 @@ static const char usage[] =
 	"  --sign-key KEY.pem      the private key\n"
 	"  --sign-command PROGRAM  gets the SHA-256 (32 bytes) on standard input, prints the\n"
 	"                          signature in DER; it is checked by --key\n"
+	"\n"
+	"publish writes the image into an EBS snapshot, share gives that to accounts, prune\n"
+	"deletes old ones.\n"
 	"\n"
 	"  -h, --help           this text\n"
 	"  -V, --version        the version\n"
@@ -418,13 +423,25 @@ static int dispatch(struct arguments *args, struct err *err)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	int (*main)(int argc, char **argv);
+} releases[] = { { "publish", publish_main },
+		 { "share", share_main },
+		 { "prune", prune_main } };
+
 int main(int argc, char **argv)
 {
 	struct arguments args = { 0 };
 	struct err err = { 0 };
 	struct err late = { 0 };
-	int rc = parse(argc, argv, &args, &err);
+	int rc;
 
+	/* The commands that talk to AWS have options of their own. */
+	for (size_t i = 0; argc > 1 && i < sizeof(releases) / sizeof(releases[0]); i++)
+		if (strcmp(argv[1], releases[i].name) == 0)
+			return releases[i].main(argc - 1, argv + 1);
+	rc = parse(argc, argv, &args, &err);
 	if (rc == 0 && args.options[OPT_HELP])
 		fputs(usage, stdout);
 	else if (rc == 0 && args.options[OPT_VERSION])

@@ -1,7 +1,7 @@
 # The image: a build-machine program that makes and reads it, and the image itself.
 
 SRC_image := $(wildcard image/*.c)
-LIBS_image := ext2fs com_err yyjson mbedcrypto
+LIBS_image = ext2fs com_err yyjson expat $(HTTP_LIBS)
 $(eval $(call program_rule,x86_64,image))
 IMAGE := build/release/x86_64/bin/image
 

@@ -1,0 +1,111 @@
+#include "image/release.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "toolkit/lib/interrupt.h"
+#include "toolkit/lib/io.h"
+
+int release_option(struct release_options *options, int c, const char **slot, char **argv,
+		   struct err *err)
+{
+	const char *name = argv[optind - 1];
+
+	if (c == ':')
+		return err_set(err, ERR_USAGE, "%s needs a value", name);
+	if (c == '?')
+		return err_set(err, ERR_USAGE, "unknown option %s", name);
+	if (c == RELEASE_OPT_JSON) {
+		options->json = true;
+		return 0;
+	}
+	if (!slot)
+		slot = c == RELEASE_OPT_EC2   ? &options->endpoint_ec2
+		       : c == RELEASE_OPT_KMS ? &options->endpoint_kms
+					      : s3_options_slot(&options->s3, c);
+	if (!slot)
+		return err_set(err, ERR_USAGE, "unknown option %s", name);
+	if (*slot)
+		return err_set(err, ERR_USAGE, "an option is given twice, with '%.60s'",
+			       optarg);
+	*slot = optarg;
+	return 0;
+}
+
+const char *release_region(const struct release_options *options)
+{
+	const char *region = options->s3.region;
+
+	if (!region)
+		region = getenv("AWS_REGION");
+	if (!region || !region[0])
+		region = getenv("AWS_DEFAULT_REGION");
+	return region && region[0] ? region : NULL;
+}
+
+/* Debian, Fedora and their kin, SUSE. */
+static const char *system_ca(void)
+{
+	static const char *const paths[] = { "/etc/ssl/certs/ca-certificates.crt",
+					     "/etc/pki/tls/certs/ca-bundle.crt",
+					     "/etc/ssl/ca-bundle.pem" };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (access(paths[i], R_OK) == 0)
+			return paths[i];
+	return paths[0];
+}
+
+int release_open(struct release_session *session, struct release_options *options,
+		 struct err *err)
+{
+	const char *wrong = s3_options_check(&options->s3);
+
+	*session = (struct release_session){ 0 };
+	if (wrong)
+		return err_set(err, ERR_USAGE, "%s", wrong);
+	if (!options->s3.ca)
+		options->s3.ca = system_ca();
+	interrupt_catch();
+	if (s3_session_open(&session->s3, &options->s3, true, &interrupted, err) < 0)
+		return -1;
+	session->aws = (struct aws_config){
+		.http = session->s3.s3.http,
+		.credentials = session->s3.credentials,
+		.region = session->s3.s3.region,
+		.endpoint = { options->s3.endpoint,
+			      options->endpoint_ec2 ? options->endpoint_ec2
+						    : options->s3.endpoint,
+			      options->endpoint_kms ? options->endpoint_kms
+						    : options->s3.endpoint },
+		.attempts = options->s3.n_retries,
+		.stall_ms = (int)options->s3.stall_s * 1000
+	};
+	return 0;
+}
+
+void release_close(struct release_session *session)
+{
+	s3_session_close(&session->s3);
+}
+
+int release_end(int rc, const struct err *err, const char *command)
+{
+	struct err said = *err, late = { 0 };
+	int code;
+
+	if (rc < 0)
+		err_prefix(&said, "%s", command);
+	if (io_close_stdout(&late) < 0 && rc >= 0) {
+		said = late;
+		rc = -1;
+	}
+	if (rc >= 0)
+		return 0;
+	code = err_report(&said, "image");
+	if (code == ERR_USAGE)
+		fprintf(stderr, "Try 'image %s --help'.\n", command);
+	return code;
+}
