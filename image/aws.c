@@ -492,7 +492,6 @@ int aws_call(struct aws *aws, struct aws_call *call, struct err *err)
 	bool done, again;
 	int rc;
 
-	call->unsure = false;
 	if (call->n_wanted > WANTED_MAX)
 		return err_set(err, ERR_FAILED, "%s: too many headers", call->what);
 	for (unsigned n = 0;; n++) {
@@ -511,8 +510,6 @@ int aws_call(struct aws *aws, struct aws_call *call, struct err *err)
 		sigv4_wipe(&prepared, sizeof(prepared));
 		if (done)
 			return 0;
-		if (rc < 0 || aws->status >= 500)
-			call->unsure = true;
 		if (again)
 			continue;
 		if (interrupted(aws))

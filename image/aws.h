@@ -72,8 +72,6 @@ struct aws_call {
 	void *buf;
 	size_t buf_size;
 	size_t got_bytes; /* written here */
-	/* An attempt before the last one may have been acted upon: no answer came. */
-	bool unsure;
 };
 
 /*

@@ -157,14 +157,13 @@ int ebs_put(struct aws *aws, const char *snapshot, uint32_t index, const void *d
 }
 
 int ebs_complete(struct aws *aws, const char *snapshot, uint64_t count,
-		 const uint8_t linear[SHA256_LEN], bool *unsure, struct err *err)
+		 const uint8_t linear[SHA256_LEN], struct err *err)
 {
 	char path[96], checksum[S3_BASE64_SIZE], number[24];
 	struct aws_call call = { .service = AWS_EBS,
 				 .method = "POST",
 				 .path = path,
 				 .what = "completing the snapshot" };
-	int rc;
 
 	snprintf(path, sizeof(path), "/snapshots/completion/%s", snapshot);
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)count);
@@ -173,9 +172,7 @@ int ebs_complete(struct aws *aws, const char *snapshot, uint64_t count,
 	header(&call, "x-amz-checksum", checksum);
 	header(&call, "x-amz-checksum-algorithm", "SHA256");
 	header(&call, "x-amz-checksum-aggregation-method", "LINEAR");
-	rc = aws_call(aws, &call, err);
-	*unsure = call.unsure;
-	return rc;
+	return aws_call(aws, &call, err);
 }
 
 void ebs_list_free(struct ebs_list *list)

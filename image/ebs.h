@@ -49,11 +49,11 @@ int ebs_put(struct aws *aws, const char *snapshot, uint32_t index, const void *d
 	    const uint8_t digest[SHA256_LEN], struct err *err);
 
 /*
- * Seals the snapshot of count blocks whose LINEAR checksum is linear. *unsure: it may
- * have been sealed although this returned -1.
+ * Seals the snapshot of count blocks whose LINEAR checksum is linear. Refused, with 4xx,
+ * for one that is sealed already.
  */
 int ebs_complete(struct aws *aws, const char *snapshot, uint64_t count,
-		 const uint8_t linear[SHA256_LEN], bool *unsure, struct err *err);
+		 const uint8_t linear[SHA256_LEN], struct err *err);
 
 struct ebs_listed {
 	uint32_t index;

@@ -159,26 +159,38 @@ static int begin(const struct publish_request *request, const struct publish_pla
 	return snapshot_journal_started(journal, started.snapshot, err);
 }
 
-static int seal(const struct publish_plan *plan, struct aws *aws,
-		struct snapshot_journal *journal, const struct snapshot_progress *done,
-		const char *snapshot, struct err *err)
+/*
+ * A call whose answer was lost may have sealed the snapshot, and a second one is refused
+ * then, as one with a wrong checksum would be. Which it is, a block tells that is put
+ * once more: a sealed snapshot takes none.
+ */
+static bool is_sealed(const struct sending *sending, struct aws *aws)
 {
-	struct err said = { 0 };
-	bool unsure;
+	const struct block *block = sending->plan->changes.at;
+	void *buf = aligned_alloc(4096, BLOCKS_BYTES);
+	struct err unread = { 0 };
+	bool sealed = false;
 
-	if (snapshot_journal_completing(journal, err) < 0)
-		return -1;
-	if (ebs_complete(aws, snapshot, plan->changes.count, plan->linear, &unsure,
-			 &said) == 0)
+	if (buf && sending->plan->changes.count &&
+	    read_block(sending, block, buf, &unread) == 0 &&
+	    ebs_put(aws, sending->snapshot, block->index, buf, block->digest, &unread) <
+		    0)
+		sealed = aws_status(aws) >= 400 && aws_status(aws) < 500 &&
+			 unread.kind != ERR_REFUSED;
+	free(buf);
+	return sealed;
+}
+
+static int seal(const struct sending *sending, struct aws *aws, struct err *err)
+{
+	const struct publish_plan *plan = sending->plan;
+
+	if (ebs_complete(aws, sending->snapshot, plan->changes.count, plan->linear,
+			 err) == 0)
 		return 0;
-	/*
-	 * A call whose answer was lost may have sealed it, and then a second one is
-	 * refused: the state that EC2 tells, and reading back, decide.
-	 */
-	if ((unsure || done->completing) && aws_status(aws) >= 400 &&
-	    aws_status(aws) < 500 && said.kind != ERR_REFUSED)
+	if (aws_status(aws) >= 400 && aws_status(aws) < 500 && err->kind != ERR_REFUSED &&
+	    is_sealed(sending, aws))
 		return 0;
-	*err = said;
 	return -1;
 }
 
@@ -237,7 +249,7 @@ int publish_send(const struct publish_request *request, struct publish_plan *pla
 		if (put_all(&sending, result, err) < 0)
 			goto out;
 		result->put = sending.n_todo;
-		if (seal(plan, aws, &journal, &done, result->snapshot, err) < 0)
+		if (seal(&sending, aws, err) < 0)
 			goto out;
 	}
 	if (finish(request, plan, aws, result, err) < 0)

@@ -81,10 +81,6 @@ static bool parse_line(const char *line, size_t number,
 	}
 	if (!progress->snapshot[0])
 		return false;
-	if (strcmp(line, "completing") == 0) {
-		progress->completing = true;
-		return true;
-	}
 	return strncmp(line, "put ", 4) == 0 &&
 	       take_number(line + 4, (uint64_t)BLOCKS_GIB_MAX * BLOCKS_PER_GIB - 1,
 			   &index) &&
@@ -256,11 +252,6 @@ int snapshot_journal_put(struct snapshot_journal *journal, uint32_t index,
 
 	snprintf(line, sizeof(line), "put %u", index);
 	return add_line(journal, line, false, err);
-}
-
-int snapshot_journal_completing(struct snapshot_journal *journal, struct err *err)
-{
-	return add_line(journal, "completing", true, err);
 }
 
 void snapshot_journal_close(struct snapshot_journal *journal)

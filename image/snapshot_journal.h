@@ -6,7 +6,6 @@
  *	fvol-publish 1 TOKEN LINEAR COUNT	64 hex digits each, blocks to send
  *	snapshot snap-0123456789abcdef0
  *	put INDEX				the service has acknowledged the block
- *	completing				CompleteSnapshot is about to be called
  *
  * The token is made of the image's hash and every parameter of the snapshot, so a journal
  * of anything else is recognised. A torn last line is what a crash leaves, and dropped;
@@ -28,8 +27,7 @@ struct snapshot_progress {
 	char linear[SHA256_HEX_SIZE];
 	uint64_t count;
 	char snapshot[SNAPSHOT_ID_SIZE]; /* "": not begun */
-	bool completing;
-	uint32_t *put; /* in no order; one may come twice */
+	uint32_t *put;			 /* in no order; one may come twice */
 	size_t n_put, room;
 	size_t good_bytes; /* of whole lines */
 };
@@ -55,13 +53,12 @@ int snapshot_journal_open(struct snapshot_journal *journal, const char *path,
 			  const char *token, const char *linear, uint64_t count,
 			  struct snapshot_progress *progress, struct err *err);
 
-/* The three lines; the first and the last are durable when they return. Not for several
- * threads at once. */
+/* The two lines; the first is durable when it returns. Not for several threads at once.
+ */
 int snapshot_journal_started(struct snapshot_journal *journal, const char *snapshot,
 			     struct err *err);
 int snapshot_journal_put(struct snapshot_journal *journal, uint32_t index,
 			 struct err *err);
-int snapshot_journal_completing(struct snapshot_journal *journal, struct err *err);
 
 void snapshot_journal_close(struct snapshot_journal *journal);
 
