@@ -75,19 +75,6 @@ static int answer_word(struct aws *aws, const char *name, char *value, size_t si
 	return ec2_xml(aws, on_word, &word, err);
 }
 
-/* Every one of these actions answers <return>true</return>. */
-static int check_return(struct aws *aws, const char *what, struct err *err)
-{
-	char value[16];
-
-	if (answer_word(aws, "return", value, sizeof(value), err) < 0)
-		return err_prefix(err, "%s", what);
-	if (strcmp(value, "true") != 0)
-		return err_set(err, ERR_FAILED, "%s: EC2 does not say that it was done",
-			       what);
-	return 0;
-}
-
 static int modify(struct aws *aws, const char *id, bool add,
 		  const struct accounts *accounts, size_t from, size_t n, struct err *err)
 {
@@ -103,9 +90,8 @@ static int modify(struct aws *aws, const char *id, bool add,
 			ec2_field_n(&form, "UserId.", i + 1, "", accounts->at[from + i]);
 	else
 		ec2_field(&form, "UserGroup.1", "all");
-	if (ec2_send(aws, &form, what, err) < 0)
-		return -1;
-	return check_return(aws, what, err);
+	/* Whether it was done is seen by asking who may, afterwards. */
+	return ec2_send(aws, &form, what, err);
 }
 
 int ec2_permit(struct aws *aws, const char *id, bool add, const struct accounts *accounts,
@@ -248,6 +234,7 @@ out:
 int ec2_delete(struct aws *aws, const char *id, struct err *err)
 {
 	struct ec2_form form;
+	char value[16];
 
 	ec2_form(&form, "DeleteSnapshot");
 	ec2_field(&form, "SnapshotId", id);
@@ -257,5 +244,10 @@ int ec2_delete(struct aws *aws, const char *id, struct err *err)
 			return 0;
 		return err_prefix(err, "%s", id);
 	}
-	return check_return(aws, "deleting the snapshot", err);
+	if (answer_word(aws, "return", value, sizeof(value), err) < 0)
+		return err_prefix(err, "%s", id);
+	if (strcmp(value, "true") != 0)
+		return err_set(err, ERR_FAILED,
+			       "%s: EC2 does not say that it was deleted", id);
+	return 0;
 }

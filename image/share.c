@@ -246,8 +246,15 @@ static int protect(struct aws *aws, const struct share_request *request,
 {
 	const char *id = report->snapshot.id;
 
-	if (ec2_public_access(aws, report->public_access, err) < 0)
-		return -1;
+	struct err unread = { 0 };
+
+	/* Who may share need not be allowed to ask for it. */
+	if (ec2_public_access(aws, report->public_access,
+			      request->block_public ? err : &unread) < 0) {
+		if (request->block_public)
+			return -1;
+		strcpy(report->public_access, "not known");
+	}
 	if (request->block_public && !request->dry_run &&
 	    strcmp(report->public_access, request->block_public) != 0) {
 		if (ec2_block_public_access(aws, request->block_public, err) < 0)

@@ -196,7 +196,9 @@ static void print_report(const struct command *command, const struct share_repor
 		printf("key %s%s%s\n", report->key, report->key_state[0] ? " " : "",
 		       report->key_state);
 	else
-		puts("not encrypted: whoever has it can read it");
+		puts(report->snapshot.encrypted
+			     ? "encrypted, its key is not known"
+			     : "not encrypted: whoever has it can read it");
 	print_list("the key's policy lacks", &report->key_missing);
 	if (report->statements && !(report->key_written || report->key_granted)) {
 		puts("statements for the key's policy:");
