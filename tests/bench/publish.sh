@@ -47,16 +47,16 @@ build() {
 build "$work/first.img"
 cp --sparse=always "$work/first.img" "$work/next.img"
 head -c 100000 /dev/urandom > "$work/new.ko"
-# One module more in the existing image, as a release does that moves nothing.
-if ! "$tool" add --help > "$work/out" 2>&1; then
-	PATH=$PATH:/usr/sbin:/sbin
-	debugfs -w -R "write $work/new.ko kmods/new.ko" "$work/next.img" > "$work/out" 2>&1
-	debugfs -R 'cat MANIFEST' "$work/next.img" > "$work/MANIFEST" 2> "$work/out"
-	printf '%s  kmods/new.ko\n' "$(sha256sum < "$work/new.ko" | cut -c 1-64)" >> "$work/MANIFEST"
-	LC_ALL=C sort -k 2 -o "$work/MANIFEST" "$work/MANIFEST"
-	printf 'rm MANIFEST\nwrite %s MANIFEST\n' "$work/MANIFEST" > "$work/requests"
-	debugfs -w -f "$work/requests" "$work/next.img" > "$work/out" 2>&1
-fi
+# One module more in the existing image: the release moves nothing else. Done by debugfs, as
+# the figure is publish's, whatever makes the image.
+PATH=$PATH:/usr/sbin:/sbin
+debugfs -R 'cat MANIFEST' "$work/next.img" > "$work/MANIFEST" 2> "$work/out"
+printf '%s  kmods/new.ko\n' "$(sha256sum < "$work/new.ko" | cut -c 1-64)" >> "$work/MANIFEST"
+LC_ALL=C sort -k 2 -o "$work/MANIFEST" "$work/MANIFEST"
+printf 'cd kmods\nwrite %s new.ko\ncd /\nrm MANIFEST\nwrite %s MANIFEST\n' \
+	"$work/new.ko" "$work/MANIFEST" > "$work/requests"
+debugfs -w -f "$work/requests" "$work/next.img" > "$work/out" 2>&1
+"$tool" verify "$work/next.img" > "$work/out" || exit 5
 
 python3 tests/ebs/server.py "$work/fake" "$work/server.pem" "$work/server.key" \
 	> "$work/fake/port" 2> "$work/fake/log" &
