@@ -186,8 +186,8 @@ bench_dump() {
 	# 3 only says that the volume was not unmounted, which Unmount has shown it was.
 	"$IMAGE_TOOL" extract "$dir/volume.img" /evidence "$dir/evidence" \
 		> "$dir/extract.log" 2>&1 || return 1
-	# symbols/ holds large files, too.
-	dump=$(find "$dir/evidence" -type f -size +1024k -not -path '*/symbols/*' \
+	# The symbols are large, too.
+	dump=$(find "$dir/evidence" -type f -size +1024k -not -name symbols.tar \
 		-not -name memory.chunks)
 	[ -f "$dump" ] || return 1
 	case $dump in

@@ -19,7 +19,7 @@ take() {
 # Arguments: directory. Fetches every object that SHA256SUMS below $place names.
 fetch_evidence() {
 	rm -rf "$1"
-	mkdir -p "$1/symbols"
+	mkdir -p "$1"
 	fetch "$place/SHA256SUMS" "$1/SHA256SUMS"
 	fetch "$place/custody.jsonl" "$1/custody.jsonl"
 	sed 's/^[0-9a-f]*  //' "$1/SHA256SUMS" | while read -r name; do
@@ -44,7 +44,7 @@ place=evidence/both/$image
 check 'both agree' 0 '' sh -c "cd '$case_dir/evidence/$image' && sha256sum -c --quiet SHA256SUMS"
 check 'what is in S3 is what is on the disk' 0 '' same \
 	"$case_dir/evidence/$image/memory.lime" "$place/memory.lime"
-for name in SHA256SUMS record.json memory.chunks symbols/iomem custody.jsonl; do
+for name in SHA256SUMS record.json memory.chunks symbols.tar custody.jsonl; do
 	check "and $name" 0 '' same "$case_dir/evidence/$image/$name" "$place/$name"
 done
 

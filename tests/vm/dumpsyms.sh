@@ -66,6 +66,7 @@ is_table() {
 check_image() {
 	image=$(find "$dir/back/$1" -name 'memory.*' -not -name memory.chunks)
 	said=${image%/*}/symbols
+	tar -xf "$said.tar" -C "${image%/*}"
 	told=-
 	[ "$1" != raw ] || told=raw
 	rm -rf "$dir/found"

@@ -43,8 +43,8 @@ ask() {
 	"$IMAGE_TOOL" extract "$dir/evidence.img" / "$dir/back" > "$dir/extract.log"
 	rm -f "$dir/evidence.img"
 	image=$(find "$dir/back" -name memory.lime)
-	bundle=${image%/*}/symbols
-	shift=$(sed -n 's/^KERNELOFFSET=//p' "$bundle/vmcoreinfo")
+	bundle=${image%/*}/symbols.tar
+	shift=$(tar -xOf "$bundle" symbols/vmcoreinfo | sed -n 's/^KERNELOFFSET=//p')
 }
 
 # Arguments: TITLE WANTED-EXIT OPTION... Runs the program; output in $dir/out and .err.

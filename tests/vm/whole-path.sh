@@ -85,7 +85,7 @@ check_evidence() {
 	check 'the record is JSON and says that all is there' \
 		jq -e '.complete and .captured_bytes == .ram_bytes' "${dump%/*}/record.json"
 	same 'the symbol bundle is whole' \
-		"$(cd "${dump%/*}/symbols" && printf '%s ' *)" \
+		"$(tar -tf "${dump%/*}/symbols.tar" | sort | tr '\n' ' ' | sed 's,symbols/,,g')" \
 		"btf cmdline iomem kallsyms module-build-ids modules version vmcoreinfo "
 }
 

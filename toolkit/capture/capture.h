@@ -56,7 +56,7 @@ void evidence_describe(const struct capture *cap, struct json *doc, struct json_
 		       size_t gaps_shown);
 
 /*
- * Writes record.json, symbols/ and SHA256SUMS beside the image, and what was done to
+ * Writes record.json, symbols.tar and SHA256SUMS beside the image, and what was done to
  * custody.jsonl, whose head is then in *cap; after a failure, which the record then
  * tells, no SHA256SUMS.
  */

@@ -294,8 +294,7 @@ static int write_all(struct capture *cap, int dirfd, const struct err *failure,
 {
 	cap->store.arena = cap->pipeline.map;
 	cap->store.arena_bytes = file_room(cap);
-	if ((dirfd >= 0 && io_mkdir(dirfd, BUNDLE_DIR, 0700, err) < 0) ||
-	    open_custody(cap, dirfd, err) < 0)
+	if (open_custody(cap, dirfd, err) < 0)
 		return -1;
 	if (write_record(cap, failure, err) < 0)
 		return -1;

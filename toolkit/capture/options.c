@@ -25,7 +25,7 @@ static const char usage[] =
 	"gives are zero in the image and are listed.\n"
 	"\n"
 	"  -e, --evidence DIR    make DIR/ID/TIME/ with the image, record.json, memory.chunks,\n"
-	"                        symbols/ and SHA256SUMS\n"
+	"                        symbols.tar and SHA256SUMS\n"
 	"      --to WHERE            the same, WHERE being a directory or s3://BUCKET/PREFIX;\n"
 	"                        twice: both at once\n"
 	"  -i, --instance ID     the instance's id, for the directory's name\n"

@@ -23,15 +23,17 @@
 size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX]);
 
 /*
- * Copies into the store's directory BUNDLE_DIR, which is there, what tells kernel types
- * and addresses: VMCOREINFO, BTF, kallsyms, version, iomem, cmdline, modules with their
- * build ids, the kernel's configuration. What is missing or not readable is entered in
- * `missing` (an array of the record) with the reason; only a write error fails. The bytes
- * pass through arena, which is aligned to IO_BLOCK and has BUNDLE_ARENA_MIN at least.
- * Nothing is durable before the caller's syncfs().
+ * Writes BUNDLE_FILE into the store, an archive (see tarfile.h) of what tells kernel
+ * types and addresses, each file of it below BUNDLE_DIR: VMCOREINFO, BTF, kallsyms,
+ * version, iomem, cmdline, modules with their build ids, the kernel's configuration. What
+ * is missing or not readable is entered in `missing` (an array of the record) with the
+ * reason; only a write error fails. The bytes pass through arena, which is aligned to
+ * IO_BLOCK and has BUNDLE_ARENA_MIN at least. Nothing is durable before the caller's
+ * syncfs().
  */
-#define BUNDLE_ARENA_MIN (8 * 4096)
+#define BUNDLE_ARENA_MIN (16 * 4096)
 #define BUNDLE_DIR "symbols"
+#define BUNDLE_FILE BUNDLE_DIR ".tar"
 int record_bundle(int proc_dirfd, int sys_dirfd, struct store *store,
 		  unsigned char *arena, size_t arena_bytes, struct json *doc,
 		  struct json_node *missing, struct err *err);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,11 +8,13 @@
 
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/package.h"
+#include "toolkit/lib/tarfile.h"
 #include "toolkit/symbols/symbols.h"
 
 /* Larger than a kernel of any distribution, and than what they say of themselves. */
 #define KERNEL_MAX (512u << 20)
 #define TEXT_MAX (64u << 20)
+#define ARCHIVE_MAX (256u << 20)
 #define SYSTEM_MAP_LEAST (64u << 10)
 
 static void keep(struct loaded *loaded, char *data)
@@ -113,46 +116,106 @@ static int load_package(const struct options *opt, const char *system_map,
 	return rc < 0 ? err_prefix(err, "%.200s", opt->package) : 0;
 }
 
-static int read_bundle(int dirfd, struct symbolfile_bundle *bundle, bool need_btf,
-		       struct loaded *loaded, struct err *err)
-{
-	struct err why;
+/* Where the files of a bundle are: in the archive that capture writes, or unpacked. */
+struct bundle_place {
+	int dirfd; /* -1: in the archive */
+	char *archive;
+	size_t archive_len;
+};
 
-	bundle->kallsyms = load_file(loaded, dirfd, "kallsyms", TEXT_MAX,
-				     &bundle->kallsyms_len, err);
+/* A file of the bundle, to be freed with loaded. *missing, which may be NULL, receives
+ * whether there is none, which is then no error: NULL is returned and err untouched. */
+static char *bundle_file(const struct bundle_place *place, struct loaded *loaded,
+			 const char *name, size_t max_bytes, size_t *len, bool *missing,
+			 struct err *err)
+{
+	char path[TARFILE_NAME_MAX + 1], *copy;
+	const void *data;
+	int found;
+
+	if (place->dirfd >= 0) {
+		if (missing && (*missing = faccessat(place->dirfd, name, F_OK, 0) < 0))
+			return NULL;
+		return load_file(loaded, place->dirfd, name, max_bytes, len, err);
+	}
+	snprintf(path, sizeof(path), "symbols/%s", name);
+	found = tarfile_find(place->archive, place->archive_len, path, &data, len);
+	if (missing && (*missing = found == 0))
+		return NULL;
+	if (found < 0)
+		err_set(err, ERR_FAILED, "it is no tar archive, or a damaged one");
+	else if (!found)
+		err_set(err, ERR_FAILED, "it holds no %s", path);
+	else if (*len > max_bytes)
+		err_set(err, ERR_FAILED, "%s is larger than %zu bytes", path, max_bytes);
+	if (found <= 0 || *len > max_bytes)
+		return NULL;
+	copy = malloc(*len + 1);
+	if (!copy) {
+		err_sys(err, ENOMEM, "reading %s", path);
+		return NULL;
+	}
+	memcpy(copy, data, *len);
+	copy[*len] = '\0';
+	keep(loaded, copy);
+	return copy;
+}
+
+static int read_bundle(const struct bundle_place *place, struct symbolfile_bundle *bundle,
+		       bool need_btf, struct loaded *loaded, struct err *err)
+{
+	bool missing;
+
+	bundle->kallsyms = bundle_file(place, loaded, "kallsyms", TEXT_MAX,
+				       &bundle->kallsyms_len, NULL, err);
 	if (!bundle->kallsyms)
 		return -1;
-	bundle->version =
-		load_file(loaded, dirfd, "version", 4096, &bundle->version_len, err);
+	bundle->version = bundle_file(place, loaded, "version", 4096,
+				      &bundle->version_len, NULL, err);
 	if (!bundle->version)
 		return -1;
 	if (need_btf) {
-		bundle->btf = load_file(loaded, dirfd, "btf", BTF_BYTES_MAX,
-					&bundle->btf_len, err);
+		bundle->btf = bundle_file(place, loaded, "btf", BTF_BYTES_MAX,
+					  &bundle->btf_len, NULL, err);
 		if (!bundle->btf)
 			return -1;
 	}
 	/* Capture says so in its record when the kernel has none. */
-	if (faccessat(dirfd, "vmcoreinfo", F_OK, 0) < 0)
+	bundle->vmcoreinfo = bundle_file(place, loaded, "vmcoreinfo", 65536,
+					 &bundle->vmcoreinfo_len, &missing, err);
+	return bundle->vmcoreinfo || missing ? 0 : -1;
+}
+
+static int open_bundle(const char *path, struct bundle_place *place, struct err *err)
+{
+	int fd;
+
+	place->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (place->dirfd >= 0)
 		return 0;
-	bundle->vmcoreinfo = load_file(loaded, dirfd, "vmcoreinfo", 65536,
-				       &bundle->vmcoreinfo_len, &why);
-	if (!bundle->vmcoreinfo)
-		*err = why;
-	return bundle->vmcoreinfo ? 0 : -1;
+	if (errno != ENOTDIR)
+		return err_sys(err, errno, "opening %.200s", path);
+	fd = io_open_direct(AT_FDCWD, path, true, err);
+	if (fd < 0)
+		return -1;
+	place->archive = io_read_direct(fd, ARCHIVE_MAX, &place->archive_len, err);
+	io_close(&fd);
+	return place->archive ? 0 : err_prefix(err, "%.200s", path);
 }
 
 static int load_bundle(const struct options *opt, struct loaded *loaded, struct err *err)
 {
 	struct symbolfile_bundle bundle = { 0 };
-	int dirfd = open(opt->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	struct bundle_place place = { .dirfd = -1 };
+	int rc;
 
-	if (dirfd < 0)
-		return err_sys(err, errno, "opening %.200s", opt->bundle);
-	rc = read_bundle(dirfd, &bundle, !opt->types_module, loaded, err);
+	if (open_bundle(opt->bundle, &place, err) < 0)
+		return -1;
+	rc = read_bundle(&place, &bundle, !opt->types_module, loaded, err);
 	if (rc == 0)
 		rc = symbolfile_from_bundle(&loaded->parts, &bundle, err);
-	io_close(&dirfd);
+	io_close(&place.dirfd);
+	free(place.archive);
 	return rc < 0 ? err_prefix(err, "%.200s", opt->bundle) : 0;
 }
 

@@ -22,7 +22,7 @@
 static const char usage[] =
 	"Usage: symbols --from-package PACKAGE [OPTIONS] --output FILE\n"
 	"       symbols --vmlinux KERNEL [OPTIONS] --output FILE\n"
-	"       symbols --bundle DIRECTORY [OPTIONS] --output FILE\n"
+	"       symbols --bundle ARCHIVE [OPTIONS] --output FILE\n"
 	"       symbols --dump IMAGE [--format FORMAT] [OPTIONS] --output FILE\n"
 	"       symbols --check FILE [--json]\n"
 	"\n"
@@ -32,7 +32,7 @@ static const char usage[] =
 	"\n"
 	"  -p, --from-package PACKAGE  a deb or rpm with the kernel in it\n"
 	"  -k, --vmlinux KERNEL        vmlinuz (bzImage, Image, zboot) or vmlinux\n"
-	"  -b, --bundle DIRECTORY      the directory symbols/ that capture wrote\n"
+	"  -b, --bundle ARCHIVE        symbols.tar that capture wrote, or the directory in it\n"
 	"  -d, --dump IMAGE            a memory image, and nothing else\n"
 	"  -f, --format FORMAT         of IMAGE, when its first bytes do not tell: raw\n"
 	"      --system-map FILE       symbols from a System.map\n"
