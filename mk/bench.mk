@@ -47,6 +47,7 @@ BENCH_NEEDS_symbols := build/release/x86_64/bin/symbols $(BENCH_OUT)/x86_64/time
 	build/kernels/stamp-images build/stamps/packages-bench
 BENCH_NEEDS_upload := build/release/x86_64/bin/upload build/stamps/packages-test
 BENCH_NEEDS_image := $(IMAGE) $(BENCH_OUT)/x86_64/timed build/stamps/packages-test
+BENCH_NEEDS_publish := $(IMAGE) build/stamps/packages-test
 BENCH_NEEDS_hash := build/release/x86_64/bin/hash $(BENCH_OUT)/x86_64/sha256
 
 # SUITE= names tests/bench/SUITE.sh, BENCH_ARGS= are its options.

@@ -93,3 +93,11 @@ UPLOAD_PARSERS := build/check/obj/toolkit/upload/presigned.o \
 	build/check/obj/toolkit/upload/records.o
 build/check/bin/fuzz_upload: $(UPLOAD_PARSERS)
 build/check/bin/fuzz_upload: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
+
+# What publish and share read of services and files.
+RELEASE_OBJ := $(foreach name,accounts aws blocks blocks_file ebs ec2 ec2_form \
+	ec2_snapshots key_policy kms output pool publish_token snapshot_journal share,\
+	build/check/obj/image/$(name).o)
+RELEASE_FUZZ := fuzz_blocks fuzz_ec2 fuzz_journal fuzz_keypolicy fuzz_ebs
+$(RELEASE_FUZZ:%=build/check/bin/%) build/check/bin/test_release: $(RELEASE_OBJ)
+$(RELEASE_FUZZ:%=build/check/bin/%) build/check/bin/test_release: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)

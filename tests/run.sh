@@ -123,6 +123,7 @@ upload() {
 	run 'upload x86_64' 300 sh tests/upload/run.sh x86_64
 	run 'upload aarch64' 600 sh tests/upload/run.sh aarch64
 }
+publish() { run publish 300 sh tests/ebs/run.sh; }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
 # Arguments: suites. Runs them, one after the other.
@@ -130,7 +131,8 @@ suites() {
 	for suite; do
 		case $suite in
 		build | rules | unit | fuzz | http | cli | binaries | documents | scripts | \
-			kmods | boot | image | growth | upload | vm | reproducible) "$suite" ;;
+			kmods | boot | image | growth | publish | upload | vm | \
+			reproducible) "$suite" ;;
 		*)
 			echo "run: unknown suite $suite" >&2
 			exit 2
@@ -149,8 +151,8 @@ else
 	# its child, ends what it began.
 	trap 'kill $guests $(pgrep -P $guests) 2> /dev/null || :' EXIT
 	trap 'exit 5' HUP INT TERM
-	suites rules unit fuzz http cli binaries documents scripts kmods image upload \
-		reproducible
+	suites rules unit fuzz http cli binaries documents scripts kmods image publish \
+		upload reproducible
 	wait $guests
 	trap - EXIT HUP INT TERM
 fi
