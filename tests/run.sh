@@ -99,6 +99,7 @@ kmods() {
 boot() { run 'kmods boot' 900 sh tests/kmods/boot.sh; }
 image() {
 	run image 900 sh tests/image/run.sh
+	run 'image release' 600 sh tests/image/release.sh
 	run 'image sign' 300 sh tests/image/sign.sh
 	run 'image mount' 300 sh tests/image/mount.sh
 }

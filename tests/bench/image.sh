@@ -139,8 +139,8 @@ line build_peak_kib/mke2fs-d "$(sort -n ours.kib | tail -n 1)" \
 make_kernel 300
 mkdir new
 mv tree/kmods/x86_64/6.1.0-300-cloud-amd64 new/
-printf 'tree /kmods/x86_64 new\n' > more
-measure add "$image" add --plan more a.img c.img
+printf 'tree /kmods/x86_64 new\n' > more.plan
+measure add "$image" add --plan more.plan a.img c.img
 all=$(blocks c.img)
 line release_blocks_512k/all "$(blocks a.img c.img)" "$all" 0.01 ratio
 mkdir -p tree/kmods/x86_64/6.1.0-300-cloud-amd64

@@ -244,7 +244,7 @@ wrong 'is too small: the plan needs 14[0-9] MiB' 'too small' 'file 0644 /a tree/
 gives 5 'too small' 'far too small' \
 	"$IMAGE" build --plan plan --size 4M --epoch 1 b.img
 gives 2 'not a multiple' 'odd size' "$IMAGE" build --plan plan --size 5 --epoch 1 b.img
-gives 2 'needs --size' 'no size' "$IMAGE" build --plan plan --epoch 1 b.img
+gives 2 'which size' 'no size' "$IMAGE" build --plan plan --epoch 1 b.img
 gives 2 'given twice' 'option twice' \
 	"$IMAGE" build --plan plan --plan plan --size 1G --epoch 1 b.img
 gives 2 'takes no --size' 'option of another command' "$IMAGE" verify --size 1G a.img
