@@ -324,8 +324,8 @@ static int copy_inherited(struct copying *copying, struct err *err)
 
 /*
  * Gives the image its own disk blocks for all that will be written, in one go for each
- * run: into holes, writes past the page cache would be done one after the other, each with
- * a change of the host's file system. Only a hint: where it cannot be, writes do it.
+ * run: into holes, writes past the page cache would be done one after the other, each
+ * with a change of the host's file system. Only a hint: where it cannot be, writes do it.
  */
 static void allocate(const struct tree *tree, int fd)
 {
