@@ -188,8 +188,15 @@ static int copy_file(struct copying *copying, const struct walk_entry *entry, in
 			   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (output.fd < 0)
 		return err_sys(err, errno, "creating");
-	if (ftruncate(output.fd, (off_t)entry->st.size_bytes) < 0) {
-		err_sys(err, errno, "setting the size");
+	/* A size that no file here can have is the volume's fault, not this machine's. */
+	if (entry->st.size_bytes > INT64_MAX ||
+	    ftruncate(output.fd, (off_t)entry->st.size_bytes) < 0) {
+		if (entry->st.size_bytes > INT64_MAX || errno == EFBIG || errno == EINVAL)
+			err_set(err, ERR_NO,
+				"its size is %llu, more than a file can have",
+				(unsigned long long)entry->st.size_bytes);
+		else
+			err_sys(err, errno, "setting the size");
 		goto fail;
 	}
 	if (walk_read(copying->from, entry->ino, copy_piece, &output, err) < 0)

@@ -359,6 +359,13 @@ gives 3 '^/evidence/i-1/t/link: left out' 'extract leaves out' \
 	"$IMAGE" extract v.img /evidence into2
 holds 'only files' [ "$(find into2 ! -type f ! -type d | wc -l)" = 0 ]
 holds 'the rest is there' cmp sparse into2/evidence/i-1/t/memory.lime
+cp --sparse=always v.img huge.img
+change huge.img 'sif evidence/i-1/t/log size 0x7ffffffffffff000'
+mkdir into7
+gives 3 '^/evidence/i-1/t/log: left out: its size is 92[0-9]*, more than' \
+	'a size that no file can have costs one file' "$IMAGE" extract huge.img /evidence into7
+holds 'and no other' cmp sparse into7/evidence/i-1/t/memory.lime
+rm -f huge.img
 mkdir into3
 ln -s "$WORK/tree" into3/evidence
 gives 5 'File exists' 'no way through a link' "$IMAGE" extract v.img /evidence into3

@@ -13,6 +13,9 @@ clone=$tmp/another-name
 mkdir "$clone"
 git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$clone"
 
+# Nor the times of the sources, nor their order in their directories.
+find "$clone" -exec touch -h -d '2001-02-03 04:05:06' {} +
+
 as=
 if [ "$(id -u)" -eq 0 ]; then
 	chown -R nobody "$clone"
@@ -21,7 +24,7 @@ fi
 # shellcheck disable=SC2086 # words
 (
 	cd "$clone"
-	umask 027
+	umask 077
 	exec $as env -i PATH="$PATH" HOME="$clone" LC_ALL=C.UTF-8 TZ=Pacific/Chatham LOCKED=1 \
 		HAVE_PACKAGES=1 DL="$root/build/dl" make
 ) > "$tmp/log" 2>&1 || {
