@@ -24,15 +24,22 @@ mount_briefly() {
 	STEP_CODE=${VM_STATUS#exit }
 }
 
+# Arguments: FILE. The guest's state, with a setting of its disks that mounting changes.
+state() {
+	path_state "$guest" "$1"
+	vm_run "$guest" 20 sh -c 'grep . /sys/block/*/queue/read_ahead_kb'
+	cat "$VM_OUT" >> "$1"
+}
+
 # Arguments: TITLE EXIT SENTENCE [OPTION...]. A mount that must fail so and leave nothing.
 refused() {
 	title=$1 want=$2 sentence=$3
 	shift 3
-	path_state "$guest" "$dir/state.before"
+	state "$dir/state.before"
 	mount_briefly "$@"
 	same "$title: exit code" "$STEP_CODE" "$want"
 	says "$title: sentence" "$dir/Mount.err" "$sentence"
-	path_state "$guest" "$dir/state.after"
+	state "$dir/state.after"
 	check "$title: nothing is half-mounted" diff "$dir/state.before" "$dir/state.after"
 }
 

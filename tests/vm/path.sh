@@ -91,17 +91,13 @@ path_step() {
 }
 
 # Arguments: GUEST FILE. What of a guest's state an acquisition must leave as it was:
-# mounts, modules, everything below /run, the settings below /proc/sys and those of the
-# disks, and processes by their programs. Left out are counters, and what is random.
+# mounts, modules, everything below /run, the settings below /proc/sys, and processes by
+# their programs. Left out are counters, and what is random.
 path_state() {
-	# shellcheck disable=SC2016 # the guest's shell expands it
 	vm_run "$1" 120 sh -c 'cat /proc/self/mounts /proc/modules; find /run
 		find /proc/sys -type f ! -path "*/random/*" ! -name "*-nr" ! -name "*-state" \
-			! -name ns_last_pid ! -name "*_cost_usec" ! -path "*/sched_domain/*" |
-			sort | while read -r f; do
-			read -r v < "$f" && echo "$f $v"
-		done 2> /dev/null
-		grep -s . /sys/block/*/queue/read_ahead_kb' || :
+			! -name ns_last_pid ! -name "*_count" ! -path "*/pty/*" \
+			-exec grep -sH "" {} + 2> /dev/null' || :
 	cp "$VM_OUT" "$2"
 	# Kernel threads come and go; programs of user space do not.
 	vm_ctl "$1" ps | awk '$2 != 2 && $3 !~ /^kworker/ { print $3 }' | grep -v '^jbd2/\|^ext4-' |

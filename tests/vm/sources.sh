@@ -126,6 +126,17 @@ lime_troubles() {
 		says 'check: an untested module is refused' "$VM_OUT" 'lime refused: .*not boot-tested'
 }
 
+# Arguments: none. Loads the module as capture does. Whoever takes the whole stream lets its
+# init end well; nobody unloads it.
+leave_module() {
+	vm_run "$guest" 20 bash -c 'setsid bash -c "
+		until exec 3<> /dev/tcp/127.0.0.1/12345; do sleep 0.1; done 2> /dev/null
+		cat <&3" > /dev/null 2>&1 < /dev/null &'
+	check 'a module is left' "$VM_TOOLS/vmctl" insmod --timeout 300 "$dir/agent.sock" \
+		"$kmods/$arch/$release/lime.ko" \
+		'path=tcp:12345 localhostonly=1 format=lime timeout=0'
+}
+
 # A capture that is killed together with its child, as the agent does at a timeout, and a
 # module that such an end has left loaded: capture --unload.
 left_module() {
@@ -138,16 +149,22 @@ left_module() {
 		done; sleep 1; /opt/capture --unload' || :
 	same 'killed with its child: unload' "$VM_STATUS" 'exit 0'
 	nothing_left 'killed with its child'
-	# Whoever takes the whole stream lets the module's init end well; nobody unloads it.
-	vm_run "$guest" 20 bash -c 'setsid bash -c "
-		until exec 3<> /dev/tcp/127.0.0.1/12345; do sleep 0.1; done 2> /dev/null
-		cat <&3" > /dev/null 2>&1 < /dev/null &'
-	check 'a module is left' "$VM_TOOLS/vmctl" insmod --timeout 300 "$dir/agent.sock" \
-		"$kmods/$arch/$release/lime.ko" \
-		'path=tcp:12345 localhostonly=1 format=lime timeout=0'
+	leave_module
 	vm_run "$guest" 60 /opt/capture --unload || :
 	says 'a module that a capture left is unloaded' "$VM_OUT" 'module lime was unloaded'
 	nothing_left 'a module that was left'
+	cp --sparse=always out/fvol.img "$dir/volume.img"
+	vm_attach "$guest" "$dir/volume.img" "$SERIAL"
+	path_step "$guest" Mount "VolumeId=$VOLUME_ID"
+	same 'a module that was left: mount' "$STEP_CODE" 0
+	leave_module
+	path_step "$guest" Unmount
+	same 'a module that was left: unmount' "$STEP_CODE" 0
+	says 'a module that was left: unmount unloads it' "$dir/Unmount.err" \
+		'module lime was unloaded'
+	nothing_left 'a module that was left, after unmount'
+	vm_detach "$guest" "$SERIAL"
+	rm -f "$dir/volume.img"
 	check "a module of somebody's is loaded" "$VM_TOOLS/vmctl" insmod --timeout 300 \
 		"$dir/agent.sock" "$kmods/$arch/$release/lime.ko" \
 		'path=/dev/null format=raw timeout=0'
