@@ -222,6 +222,8 @@ else
 	echo 'skip cfn-lint of the templates: it is not installed'
 fi
 
+series bootstrap sh "$HERE/bootstrap.sh" "$WORK/one"
+
 # AWS's own schema of runbooks, from npm.
 modules=$HERE/../../build/check/npm
 have_schema() {
