@@ -1,7 +1,8 @@
-# The Command documents: generated from the scripts, bound to this image by the hash of
-# its MANIFEST.
+# The Command documents and runbooks: generated from the scripts, bound to this image by the
+# hash of its MANIFEST.
 
-DOCUMENTS := $(foreach name,Mount Capture Unmount,out/documents/FVol-$(name).json)
+DOCUMENTS := $(foreach name,Mount Capture Unmount BuildStep Acquire Intake BuildModule,\
+	out/documents/FVol-$(name).json)
 
 $(DOCUMENTS) out/documents/SHA256SUMS &: out/MANIFEST $(wildcard mount-scripts/*.sh) \
 		$(wildcard ssm-docs/*) kmods/catalogue.version | build/stamps/packages-build

@@ -222,6 +222,7 @@ else
 	echo 'skip cfn-lint of the templates: it is not installed'
 fi
 
+series guide python3 "$HERE/guide.py" "$WORK/one" "$HERE/../.."
 series bootstrap sh "$HERE/bootstrap.sh" "$WORK/one"
 
 # AWS's own schema of runbooks, from npm.
