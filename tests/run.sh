@@ -85,7 +85,7 @@ rules() { run rules 300 sh tests/rules/run.sh; }
 http() { run http 600 sh tests/http/run.sh; }
 cli() { run cli 900 sh tests/cli/run.sh; }
 binaries() { run binaries 120 sh tests/binaries/run.sh; }
-documents() { run documents 300 sh tests/ssm-docs/run.sh; }
+documents() { run documents 900 sh tests/ssm-docs/run.sh; }
 scripts() { run scripts 600 sh tests/scripts/run.sh; }
 kmods() {
 	run kmods 900 sh tests/kmods/run.sh
