@@ -11,13 +11,13 @@ survives() {
 	cp "$work/out" "$work/published"
 	rc=0
 	holds "$(named)" "$work/a.img" > "$work/err" 2>&1 || rc=1
-	result $rc 'and the snapshot is whole'
+	result "$rc" 'and the snapshot is whole'
 }
 
 survives 'every third call throttled' throttle every 3
 [ "$(requests ' 400 RequestThrottledException')" -gt 10 ] &&
 	[ "$(jq .throttled "$work/published")" -gt 0 ] && rc=0 || rc=1
-result $rc 'which publish counts'
+result "$rc" 'which publish counts'
 survives 'every fifth call beyond a quota' quota every 5
 survives 'EC2 says RequestLimitExceeded' limit 2 POST '/ '
 survives 'errors of the service' 500 every 6
@@ -25,7 +25,7 @@ survives 'connections cut in the middle of a block' cut 8 PUT
 survives 'a connection cut while reading back' cut 4 GET
 survives 'StartSnapshot whose answer is lost' lost 1 POST '/snapshots '
 [ "$(state "[.snapshots[] | select(.state == \"pending\")] | length")" = 0 ] && rc=0 || rc=1
-result $rc 'and no second one was started'
+result "$rc" 'and no second one was started'
 survives 'CompleteSnapshot whose answer is lost' lost 1 POST completion
 survives 'blocks whose acknowledgement is lost' lost 5 PUT
 survives 'a block that was garbled on its way back' garble 2 GET '/blocks/[0-9]'

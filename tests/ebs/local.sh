@@ -35,7 +35,7 @@ assert plan["checksum"] == base64.b64encode(hashlib.sha256(b"".join(digests)).di
 assert plan["image_sha256"] == whole.hexdigest()
 assert len(plan["token"]) == 64 and plan["signed"] and plan["volume_gib"] == 1
 END
-result $rc 'and its checksum is the one that Python makes'
+result "$rc" 'and its checksum is the one that Python makes'
 check 'the same plan has the same token' 0 "$(jq -r .token "$work/plan.json")" "$tool" \
 	publish --plan --key "$work/key.pub" --region eu-test-1 "$work/a.img"
 for words in '--region eu-test-2' '--region eu-test-1 --salt x' \
@@ -44,7 +44,7 @@ for words in '--region eu-test-2' '--region eu-test-1 --salt x' \
 	# shellcheck disable=SC2086 # words
 	"$tool" publish --plan --json --key "$work/key.pub" $words "$work/a.img" > "$work/out"
 	[ "$(jq -r .token "$work/out")" != "$(jq -r .token "$work/plan.json")" ] && rc=0 || rc=1
-	result $rc "another token with $words"
+	result "$rc" "another token with $words"
 done
 
 check '--to-file writes the volume' 0 'written and read back' "$tool" publish \
@@ -52,10 +52,10 @@ check '--to-file writes the volume' 0 'written and read back' "$tool" publish \
 [ "$(stat -c %s "$work/volume.raw")" = $((1 << 30)) ] &&
 	cmp -n "$(stat -c %s "$work/a.img")" "$work/volume.raw" "$work/a.img" &&
 	[ "$(stat -c %b "$work/volume.raw")" -le $((n_blocks * 1024 + 64)) ] && rc=0 || rc=1
-result $rc 'of 1 GiB, sparse, with the image in it'
+result "$rc" 'of 1 GiB, sparse, with the image in it'
 [ "$(sed -n 's/^count //p' "$work/volume.raw.blocks")" = "$n_blocks" ] &&
 	grep -q '^snapshot -$' "$work/volume.raw.blocks" && rc=0 || rc=1
-result $rc 'and its list of blocks'
+result "$rc" 'and its list of blocks'
 check 'not over the image itself' 2 'the image itself' "$tool" publish --key "$work/key.pub" \
 	--to-file "$work/a.img" "$work/a.img"
 check 'a parent with a key is refused' 2 'exclude one another' "$tool" publish --plan \

@@ -21,10 +21,10 @@ fault none 0
 check 'holds the new image' 0 '' holds "$child" "$work/b.img"
 [ "$(jq -r --arg id "$child" '.snapshots[] | select(.id == $id) | .own' "$work/state")" = \
 	"$differ" ] && [ "$differ" -lt "$n_blocks" ] && rc=0 || rc=1
-result $rc "only blocks that differ were sent ($differ of $n_blocks)"
+result "$rc" "only blocks that differ were sent ($differ of $n_blocks)"
 [ "$(jq -r --arg id "$child" '.snapshots[] | select(.id == $id) | .kms' "$work/state")" = \
 	"$key" ] && rc=0 || rc=1
-result $rc 'and it is encrypted as its parent is'
+result "$rc" 'and it is encrypted as its parent is'
 check 'the same without the list: the parent is read back' 0 '' publish --json \
 	--salt read --parent "$parent" "$work/b.img"
 check 'gives the same' 0 '' holds "$(named)" "$work/b.img"
@@ -40,7 +40,7 @@ check 'has zeros where there is nothing any more' 0 '' holds "$less" "$work/less
 	"$(head -c 524288 /dev/zero | sha256sum | cut -c 1-64)" \
 	'[.snapshots[] | select(.id == $id) | .blocks[] | select(. == $zero)] | length' \
 	"$work/state")" -gt 0 ] && rc=0 || rc=1
-result $rc 'which were sent as blocks of zeros'
+result "$rc" 'which were sent as blocks of zeros'
 check 'the same release as the parent is nothing to publish' 1 'nothing to publish' publish \
 	--parent "$parent" --parent-blocks "$work/parent.blocks" "$work/a.img"
 check 'a list of another snapshot is refused' 2 'is the list of' publish --parent "$child" \
@@ -51,3 +51,13 @@ check 'and one that was changed' 5 'line 6 is not one' publish --parent "$parent
 sed '6d; s/^count .*/count '$((n_blocks - 1))/ "$work/parent.blocks" > "$work/bad.blocks"
 check 'and one of which something was taken' 5 'its hash differs' publish --parent "$parent" \
 	--parent-blocks "$work/bad.blocks" "$work/b.img"
+# A module more, by image add, which moves nothing.
+head -c 50000 /dev/urandom > "$work/tree/new.ko"
+echo 'file 0644 /new.ko new.ko' > "$work/more"
+"$tool" add --plan "$work/more" --root "$work/tree" --epoch 1795219201 --sign-key "$work/key" \
+	"$work/a.img" "$work/more.img" > "$work/out"
+check 'a release with one module more' 0 '' publish --json --parent "$parent" \
+	--parent-blocks "$work/parent.blocks" "$work/more.img"
+[ "$(jq .put "$work/out")" -le 6 ] && rc=0 || rc=1
+result "$rc" "sends a few blocks ($(jq .put "$work/out") of $(jq .blocks "$work/out"))"
+check 'and is whole' 0 '' holds "$(named)" "$work/more.img"

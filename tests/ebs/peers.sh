@@ -56,17 +56,17 @@ if command -v moto_server > "$work/out" && python3 -c 'import boto3' 2> "$work/e
 	check 'moto: sharing' 0 'added 222222222222' ours share \
 		--accounts 222222222222,333333333333 "$one"
 	[ "$(moto_ask users "$one")" = 222222222222,333333333333 ] && rc=0 || rc=1
-	result $rc 'moto has the two accounts'
+	result "$rc" 'moto has the two accounts'
 	check 'moto: another list' 0 'removed 222222222222' ours share \
 		--accounts 333333333333 "$one"
 	[ "$(moto_ask users "$one")" = 333333333333 ] && rc=0 || rc=1
-	result $rc 'moto has the other one'
+	result "$rc" 'moto has the other one'
 	check 'moto: prune keeps what is to be kept' 0 "kept $one .*newest" ours prune --keep 2
 	check 'moto: what may be locked is not deleted' 3 "kept $one .*locks" ours prune \
 		--keep 1 --retries 1
 	[ "$(moto_ask snapshots)" = "$one,$two" ] || [ "$(moto_ask snapshots)" = "$two,$one" ] &&
 		rc=0 || rc=1
-	result $rc 'moto still has both'
+	result "$rc" 'moto still has both'
 	port=$fake_port region=
 else
 	echo 'skip share and prune against moto: there is no moto_server'

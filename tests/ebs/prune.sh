@@ -32,20 +32,20 @@ left() {
 all=$(left)
 check 'prune says what it would delete' 0 "would delete $old" ours prune --keep 2 --dry-run
 [ "$(left)" = "$all" ] && [ "$(grep -c '^would delete' "$work/out")" = 2 ] && rc=0 || rc=1
-result $rc 'and deletes nothing'
+result "$rc" 'and deletes nothing'
 echo "$used" > "$fake/in-use"
 check 'prune deletes, and says what it could not' 3 'could not be deleted' ours prune --keep 2
 rm -f "$fake/in-use"
 [ "$(left)" = "$(printf '%s\n' "$locked" "$parent" "$evidence" "$other" "$broken" "$used" \
 	"$new" "$newest" "$pending" | sort | tr '\n' ' ' | sed 's/ $//')" ] && rc=0 || rc=1
-result $rc 'only old releases go'
+result "$rc" 'only old releases go'
 for words in "$locked .*: locked" "$parent .*: parent of" "$evidence .*: evidence" \
 	"$broken .*: not completed" "$new .*: among the newest" "$used .*InUse"; do
 	grep -Eq "^kept $words" "$work/out" && rc=0 || rc=1
-	result $rc "and it says: ${words#*: }"
+	result "$rc" "and it says: ${words#*: }"
 done
 grep -q "$other" "$work/out" && rc=1 || rc=0
-result $rc 'a snapshot without the tag is not even listed'
+result "$rc" 'a snapshot without the tag is not even listed'
 check 'the next time the rest goes' 0 "deleted $used" ours prune --keep 2
 check '--json' 0 '"done":"kept"' ours prune --keep 2 --json
 check 'nothing is kept by 0' 2 'takes 1 to 1000' ours prune --keep 0

@@ -18,7 +18,7 @@ rm -f "$fake/latency"
 sleep 0.5
 sent=$(requests 'PUT .* 201')
 [ "$sent" -ge 8 ] && [ "$sent" -lt "$n_blocks" ] && [ -s "$work/a.img.publish" ] && rc=0 || rc=1
-result $rc 'a publish was killed in the middle'
+result "$rc" 'a publish was killed in the middle'
 cp "$work/a.img.publish" "$work/journal"
 known=$(grep -c '^put ' "$work/journal")
 check 'another image does not take its journal' 5 'of another image' publish --salt kill \
@@ -34,10 +34,10 @@ check 'a torn last line is none' 0 '' publish --json --salt kill "$work/a.img"
 more=$(requests 'PUT .* 201')
 [ "$more" = $((n_blocks - known)) ] && [ "$(requests 'POST /snapshots 201')" = 0 ] &&
 	[ "$(jq .kept "$work/out")" = "$known" ] && rc=0 || rc=1
-result $rc "only the missing blocks were sent again ($known known, $sent acknowledged, $more sent)"
+result "$rc" "only the missing blocks were sent again ($known known, $sent acknowledged, $more sent)"
 # What was on its way when it was killed may be sent twice, and no more than that.
 [ $((sent - known)) -le 2 ] && rc=0 || rc=1
-result $rc 'and no more than what was on its way was sent twice'
+result "$rc" 'and no more than what was on its way was sent twice'
 check 'and the snapshot is whole' 0 '' holds "$(named)" "$work/a.img"
 echo 100 > "$fake/latency"
 publish --salt int --connections 2 "$work/a.img" > "$work/out" 2> "$work/err" &
@@ -49,5 +49,5 @@ rc=0
 wait "$pid" || rc=$?
 rm -f "$fake/latency"
 [ "$rc" = 5 ] && grep -q interrupted "$work/err" && rc=0 || rc=1
-result $rc 'a signal ends it with a sentence'
+result "$rc" 'a signal ends it with a sentence'
 check 'and it goes on as well' 0 '' publish --json --salt int "$work/a.img"
