@@ -74,33 +74,41 @@ static void write_text(const char *name, const char *text)
 	close(fd);
 }
 
+static bool five_levels(void)
+{
+	static char notes[32768], text[VMCOREINFO_MAX];
+
+	record_vmcoreinfo(dirfd, notes, sizeof(notes), text);
+	return record_five_level_paging(dirfd, text);
+}
+
 static void five_levels_by_vmcoreinfo(void)
 {
 	if (fakeproc_write(dirfd, FAKE_IOMEM, 0) < 0 ||
 	    fakeproc_add_vmcoreinfo(dirfd, "OSRELEASE=6.1\n"
 					   "NUMBER(pgtable_l5_enabled)=1\n") < 0)
 		abort();
-	CHECK(record_five_level_paging(dirfd));
+	CHECK(five_levels());
 	if (fakeproc_write(dirfd, FAKE_IOMEM, 0) < 0 ||
 	    fakeproc_add_vmcoreinfo(dirfd, "NUMBER(pgtable_l5_enabled)=0\n") < 0)
 		abort();
 	/* What the kernel says of itself counts, not what the processor could do. */
 	write_text("cpuinfo", "processor\t: 0\nflags\t\t: fpu la57\n\n");
-	CHECK(!record_five_level_paging(dirfd));
+	CHECK(!five_levels());
 }
 
 static void five_levels_by_processor_flags(void)
 {
 	unlinkat(dirfd, "kcore", 0);
 	unlinkat(dirfd, "cpuinfo", 0);
-	CHECK(!record_five_level_paging(dirfd));
+	CHECK(!five_levels());
 	write_text("cpuinfo", "processor\t: 0\nflags\t\t: fpu la57 sse\nbugs\t: a\n");
-	CHECK(record_five_level_paging(dirfd));
+	CHECK(five_levels());
 	write_text("cpuinfo", "processor\t: 0\nflags\t\t: fpu sse la57\n\n");
-	CHECK(record_five_level_paging(dirfd));
+	CHECK(five_levels());
 	write_text("cpuinfo",
 		   "flags are above\nflags\t\t: fpu la578 xla57\nbugs\t: la57\n");
-	CHECK(!record_five_level_paging(dirfd));
+	CHECK(!five_levels());
 }
 
 static void open_sink(struct sink *sink)

@@ -35,7 +35,7 @@ static struct capture cap;
 
 static struct processors processors;
 static _Alignas(IO_BLOCK) unsigned char image_arena[2 * IO_BLOCK];
-static _Alignas(IO_BLOCK) unsigned char log_arena[2 * IO_BLOCK];
+static _Alignas(IO_BLOCK) unsigned char log_arena[IO_BLOCK];
 
 static int open_dir(const char *path, int *fd, struct err *err)
 {
@@ -390,7 +390,10 @@ static int capture_into(int dirfd, struct err *err)
 	cap.end_ns = clock_ns(CLOCK_REALTIME);
 	cap.booted_at_end_ns = cap.end_ns - clock_ns(CLOCK_BOOTTIME);
 	/* Only now: what is asked of the machine takes pages of it. */
-	cap.five_level_paging = record_five_level_paging(cap.env.proc_dirfd);
+	record_vmcoreinfo(cap.env.proc_dirfd, cap.pipeline.map, cap.pipeline.map_bytes,
+			  cap.vmcoreinfo);
+	cap.five_level_paging =
+		record_five_level_paging(cap.env.proc_dirfd, cap.vmcoreinfo);
 	if (cap.five_level_paging)
 		fputs("capture: warning: " CAPTURE_FIVE_LEVEL_WARNING "\n", stderr);
 	if (rc == 0)

@@ -14,6 +14,7 @@
 #include "toolkit/lib/progress.h"
 #include "toolkit/lib/sink.h"
 #include "toolkit/lib/store.h"
+#include "toolkit/lib/vmcoreinfo.h"
 
 /* What is said on standard error and in the record. */
 #define CAPTURE_FIVE_LEVEL_WARNING                                                       \
@@ -43,6 +44,7 @@ struct capture {
 	bool five_level_paging;
 	char fallback[sizeof(((struct err *)0)->text)]; /* why it is not the format asked
 							   for; empty: it is */
+	char vmcoreinfo[VMCOREINFO_MAX];		/* "": the kernel has none */
 	/* Last what is long and mostly never touched: each page of it is evidence. */
 	struct preflight preflight;
 	struct store store; /* of the evidence */

@@ -171,10 +171,11 @@ static int write_record(struct capture *cap, const struct err *failure, struct e
 	describe_clock(cap, doc, root);
 	describe_warnings(cap, doc, root);
 	describe_tool(cap, doc, root);
-	record_kernel(doc, root, cap->env.proc_dirfd, cap->env.sys_dirfd);
+	record_kernel(doc, root, cap->env.proc_dirfd, cap->env.sys_dirfd,
+		      cap->vmcoreinfo);
 	record_preflight(doc, root, &cap->preflight);
-	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, &cap->store,
-			  cap->pipeline.map, file_room(cap), doc,
+	if (record_bundle(cap->env.proc_dirfd, cap->env.sys_dirfd, cap->vmcoreinfo,
+			  &cap->store, cap->pipeline.map, file_room(cap), doc,
 			  json_add_array(doc, root, "symbols_missing"), err) < 0)
 		goto out;
 	text = json_text_kept(doc, true, &len, err);
@@ -308,6 +309,12 @@ int evidence_write(struct capture *cap, int dirfd, const struct err *failure,
 
 	cap->custody_fd = -1;
 	rc = write_all(cap, dirfd, failure, err);
+	/* The one file that goes through the cache: from here, for the kernel's own
+	 * thread would take memory on another processor. syncfs() says whether it failed.
+	 */
+	if (dirfd >= 0 && cap->custody_fd >= 0)
+		sync_file_range(cap->custody_fd, 0, 0,
+				SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 	/* The image and all the small files at once, whatever became of the last of them:
 	 * each commit of the journal costs memory. */
 	if (dirfd >= 0 && syncfs(dirfd) < 0 && rc == 0)

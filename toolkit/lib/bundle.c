@@ -43,13 +43,14 @@ static size_t find_note(const char *notes, size_t len, char text[VMCOREINFO_MAX]
 	return strlen(text);
 }
 
-size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX])
+size_t record_vmcoreinfo(int proc_dirfd, void *scratch, size_t scratch_bytes,
+			 char text[VMCOREINFO_MAX])
 {
-	static char notes[4 * VMCOREINFO_MAX];
 	int fd = openat(proc_dirfd, "kcore", O_RDONLY | O_CLOEXEC);
 	size_t found = 0;
 	Elf64_Ehdr ehdr;
 
+	text[0] = '\0';
 	if (fd < 0)
 		return 0;
 	if (io_pread(fd, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr))
@@ -63,12 +64,12 @@ size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX])
 			break;
 		if (phdr.p_type != PT_NOTE)
 			continue;
-		n = io_pread(fd, notes,
-			     phdr.p_filesz < sizeof(notes) ? phdr.p_filesz
-							   : sizeof(notes),
+		n = io_pread(fd, scratch,
+			     phdr.p_filesz < scratch_bytes ? phdr.p_filesz
+							   : scratch_bytes,
 			     phdr.p_offset);
 		if (n > 0)
-			found = find_note(notes, (size_t)n, text);
+			found = find_note(scratch, (size_t)n, text);
 	}
 	io_close(&fd);
 	return found;
@@ -356,9 +357,8 @@ static int copy_config(const struct bundle *bundle, int proc_dirfd, struct err *
 }
 
 static int write_members(const struct bundle *bundle, int proc_dirfd, int sys_dirfd,
-			 struct err *err)
+			 const char *vmcoreinfo, struct err *err)
 {
-	static char text[VMCOREINFO_MAX];
 	const struct {
 		int dirfd;
 		const char *path, *name;
@@ -370,11 +370,11 @@ static int write_members(const struct bundle *bundle, int proc_dirfd, int sys_di
 		{ sys_dirfd, "kernel/btf/vmlinux", "btf" },
 		{ proc_dirfd, "kallsyms", "kallsyms" },
 	};
-	size_t len = record_vmcoreinfo(proc_dirfd, text);
+	size_t len = strlen(vmcoreinfo);
 
 	if (!len)
 		add_missing(bundle, "vmcoreinfo", "kcore has no such note");
-	else if (put_member(bundle, "vmcoreinfo", text, len, err) < 0)
+	else if (put_member(bundle, "vmcoreinfo", vmcoreinfo, len, err) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (copy_file(bundle, files[i].dirfd, files[i].path, 0, files[i].name,
@@ -392,9 +392,9 @@ static int write_members(const struct bundle *bundle, int proc_dirfd, int sys_di
 	return put_zeros(bundle, len > IO_BLOCK ? len - IO_BLOCK : len, err);
 }
 
-int record_bundle(int proc_dirfd, int sys_dirfd, struct store *store,
-		  unsigned char *arena, size_t arena_bytes, struct json *doc,
-		  struct json_node *missing, struct err *err)
+int record_bundle(int proc_dirfd, int sys_dirfd, const char *vmcoreinfo,
+		  struct store *store, unsigned char *arena, size_t arena_bytes,
+		  struct json *doc, struct json_node *missing, struct err *err)
 {
 	size_t half = arena_bytes / 2 / BUNDLE_READ * BUNDLE_READ;
 	struct sink sink;
@@ -408,7 +408,7 @@ int record_bundle(int proc_dirfd, int sys_dirfd, struct store *store,
 	if (store_open(store, &sink, BUNDLE_FILE, arena + half,
 		       (arena_bytes - half) / IO_BLOCK * IO_BLOCK, BUNDLE_MAX, err) < 0)
 		return -1;
-	if (write_members(&bundle, proc_dirfd, sys_dirfd, err) == 0 &&
+	if (write_members(&bundle, proc_dirfd, sys_dirfd, vmcoreinfo, err) == 0 &&
 	    store_finish(store, &sink, err) == 0)
 		return 0;
 	sink_abandon(&sink);

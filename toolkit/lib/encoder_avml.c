@@ -164,7 +164,7 @@ static int block_add(struct avml *avml, size_t len, const void *packed, size_t p
 /* At most SNAPPY_BLOCK_BYTES of zeros. */
 static int block_add_zeros(struct avml *avml, size_t len, struct err *err)
 {
-	static const unsigned char zeros[4096];
+	static unsigned char zeros[4096]; /* never written: no page of its own */
 	uint32_t crc = 0;
 	size_t packed = snappy_zeros(len, avml->frame + FRAME_BYTES);
 

@@ -14,9 +14,6 @@
 #include "toolkit/lib/host.h"
 #include "toolkit/lib/io.h"
 
-/* One for all who read such a text: each page of it is one of the machine's. */
-static char note_text[VMCOREINFO_MAX];
-
 void record_time(struct json *doc, struct json_node *in, const char *key, int64_t ns)
 {
 	time_t seconds = (time_t)(ns / 1000000000);
@@ -101,11 +98,11 @@ static bool add_vmcoreinfo(struct json *doc, struct json_node *in, const char *t
 	return true;
 }
 
-void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd)
+void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd,
+		   const char *vmcoreinfo)
 {
-	char *text = note_text;
 	struct json_node *kernel = json_add_object(doc, in, "kernel");
-	char hex[HOST_BUILD_ID_SIZE];
+	char banner[1024], hex[HOST_BUILD_ID_SIZE];
 	struct err ignored;
 	struct utsname uts;
 
@@ -113,21 +110,20 @@ void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int s
 		json_add_str(doc, kernel, "release", uts.release);
 		json_add_str(doc, kernel, "machine", uts.machine);
 	}
-	if (io_read_text(proc_dirfd, "version", text, VMCOREINFO_MAX, NULL, &ignored) ==
+	if (io_read_text(proc_dirfd, "version", banner, sizeof(banner), NULL, &ignored) ==
 	    0)
-		json_add_str(doc, kernel, "banner", text);
+		json_add_str(doc, kernel, "banner", banner);
 	json_add_u64(doc, kernel, "page_bytes", (uint64_t)sysconf(_SC_PAGESIZE));
-	if (!record_vmcoreinfo(proc_dirfd, text))
-		text[0] = '\0';
 	/* Kernels before 5.9 do not say it there. */
-	if (!add_vmcoreinfo(doc, kernel, text, "BUILD-ID", "build_id") &&
+	if (!add_vmcoreinfo(doc, kernel, vmcoreinfo, "BUILD-ID", "build_id") &&
 	    host_build_id(sys_dirfd, hex))
 		json_add_str(doc, kernel, "build_id", hex);
 	/* The value has no 0x and is hexadecimal. */
-	add_vmcoreinfo(doc, kernel, text, "KERNELOFFSET", "kaslr_shift");
-	add_vmcoreinfo(doc, kernel, text, "NUMBER(pgtable_l5_enabled)",
+	add_vmcoreinfo(doc, kernel, vmcoreinfo, "KERNELOFFSET", "kaslr_shift");
+	add_vmcoreinfo(doc, kernel, vmcoreinfo, "NUMBER(pgtable_l5_enabled)",
 		       "five_level_paging");
-	add_vmcoreinfo(doc, kernel, text, "NUMBER(kimage_voffset)", "kimage_voffset");
+	add_vmcoreinfo(doc, kernel, vmcoreinfo, "NUMBER(kimage_voffset)",
+		       "kimage_voffset");
 }
 
 /* Is word one of the words that blanks part? */
@@ -142,20 +138,20 @@ static bool has_word(const char *line, size_t len, const char *word)
 	return false;
 }
 
-bool record_five_level_paging(int proc_dirfd)
+bool record_five_level_paging(int proc_dirfd, const char *vmcoreinfo)
 {
-	char *text = note_text;
+	static char text[8192];
 	const char *flags;
 	ssize_t len;
 	int fd;
 
-	if (record_vmcoreinfo(proc_dirfd, text))
-		return strstr(text, "NUMBER(pgtable_l5_enabled)=1") != NULL;
+	if (vmcoreinfo[0])
+		return strstr(vmcoreinfo, "NUMBER(pgtable_l5_enabled)=1") != NULL;
 	fd = openat(proc_dirfd, "cpuinfo", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	/* Many processors make it long; what the first one says holds for all. */
-	len = io_pread(fd, text, VMCOREINFO_MAX - 1, 0);
+	len = io_pread(fd, text, sizeof(text) - 1, 0);
 	io_close(&fd);
 	text[len < 0 ? 0 : len] = '\0';
 	flags = strstr(text, "\nflags");

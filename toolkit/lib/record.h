@@ -17,10 +17,12 @@
 #include "toolkit/lib/vmcoreinfo.h"
 
 /*
- * Reads the VMCOREINFO note of PROC/kcore. Returns its length, 0 when there is none
- * (kernels before 4.19 and those without CONFIG_CRASH_CORE).
+ * Reads the VMCOREINFO note of PROC/kcore through scratch, of which 32 KiB are enough for
+ * the notes of every kernel so far. Returns its length, 0 when there is none (kernels
+ * before 4.19 and those without CONFIG_CRASH_CORE); text is then empty.
  */
-size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX]);
+size_t record_vmcoreinfo(int proc_dirfd, void *scratch, size_t scratch_bytes,
+			 char text[VMCOREINFO_MAX]);
 
 /*
  * Writes BUNDLE_FILE into the store, an archive (see tarfile.h) of what tells kernel
@@ -34,19 +36,20 @@ size_t record_vmcoreinfo(int proc_dirfd, char text[VMCOREINFO_MAX]);
 #define BUNDLE_ARENA_MIN (16 * 4096)
 #define BUNDLE_DIR "symbols"
 #define BUNDLE_FILE BUNDLE_DIR ".tar"
-int record_bundle(int proc_dirfd, int sys_dirfd, struct store *store,
-		  unsigned char *arena, size_t arena_bytes, struct json *doc,
-		  struct json_node *missing, struct err *err);
+int record_bundle(int proc_dirfd, int sys_dirfd, const char *vmcoreinfo,
+		  struct store *store, unsigned char *arena, size_t arena_bytes,
+		  struct json *doc, struct json_node *missing, struct err *err);
 
 /* Members of `in`: release, version, build id, KASLR shift, 5-level paging, page size. */
-void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd);
+void record_kernel(struct json *doc, struct json_node *in, int proc_dirfd, int sys_dirfd,
+		   const char *vmcoreinfo);
 
 /*
  * Does the kernel use 5-level page tables? VMCOREINFO says it, and where there is none
  * the processor flag la57, which the kernel shows only while it uses it. False when
  * neither can be read.
  */
-bool record_five_level_paging(int proc_dirfd);
+bool record_five_level_paging(int proc_dirfd, const char *vmcoreinfo);
 
 /*
  * What the kernel knows of its clock, adjtimex(2) asked without setting anything: is it

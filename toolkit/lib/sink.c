@@ -280,7 +280,7 @@ int sink_put_in_place(struct sink *sink, unsigned char *data, size_t len_bytes,
 
 int sink_skip(struct sink *sink, uint64_t len_bytes, struct err *err)
 {
-	static const unsigned char zeros[IO_BLOCK];
+	static unsigned char zeros[IO_BLOCK]; /* never written: no page of its own */
 	uint64_t hashed = 0;
 	uint64_t to_block = (IO_BLOCK - sink_position(sink) % IO_BLOCK) % IO_BLOCK;
 	uint64_t whole;
