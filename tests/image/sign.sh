@@ -157,6 +157,46 @@ gives 5 'starting ./none' 'a program that is not there' \
 	"$IMAGE" sign --sign-command ./none --key o.pub file
 gives 0 '' 'no refused run touched the signature' cmp kms.sig file.sig
 
+# The wrapper for AWS KMS that the man page prints, as it is, before a stand-in for aws that
+# takes what the real one takes (fileb:// opens the file) and answers as it does.
+mkdir bin
+cat > bin/aws <<'EOT'
+#!/bin/sh
+set -eu
+[ "$1 $2" = 'kms sign' ] || exit 252
+shift 2
+while [ $# -gt 1 ]; do
+	case $1 in
+	--key-id) [ "$2" = alias/fvol ] || exit 254 ;;
+	--message-type) [ "$2" = DIGEST ] || exit 254 ;;
+	--signing-algorithm) [ "$2" = ECDSA_SHA_256 ] || exit 254 ;;
+	--message) message=${2#fileb://} ;;
+	--query) [ "$2" = Signature ] || exit 252 ;;
+	--output) [ "$2" = text ] || exit 252 ;;
+	*) exit 252 ;;
+	esac
+	shift 2
+done
+[ $# -eq 0 ] || exit 252
+cat < "$message" > digest
+[ "$(stat -c %s digest)" = 32 ] || exit 254
+openssl pkeyutl -sign -inkey o.key -in digest | base64 -w 0
+echo
+EOT
+sed -n '/^#!\/bin\/sh$/,/^\.fi$/p' "$ROOT/man/image.1" | grep -v '^\.fi$' |
+	sed 's/\\-/-/g; s/\\e$/\\/' > wrapper
+chmod 755 bin/aws wrapper
+rm file.sig
+gives 0 'aws kms sign --key-id' 'the man page has a wrapper for KMS' cat wrapper
+gives 0 'signed by key' 'it signs' \
+	env PATH="$PWD/bin:$PATH" "$IMAGE" sign --sign-command ./wrapper --key o.pub file
+gives 0 'Verified OK' 'and openssl verifies' \
+	openssl dgst -sha256 -verify o.pub -signature file.sig file
+gives 1 'not an ECDSA|exited with' 'a KMS that refuses is no signature' env \
+	PATH="$PWD/bin:$PATH" sh -c 'printf "#!/bin/sh\nexit 254\n" > bin/aws
+	exec "$0" sign --sign-command ./wrapper --key o.pub file' "$IMAGE"
+cp kms.sig file.sig
+
 # Trusted keys: rotation and revocation.
 gives 0 "^trusted: key $id" 'a key is trusted' "$IMAGE" trust keys a.pub
 "$IMAGE" trust keys b.pub > /dev/null

@@ -7,7 +7,6 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,9 +14,7 @@
 
 extern char **environ;
 
-/* One pair of sockets is both of the program's ends: what it prints comes back where the
- * digest went. A socket and not a pipe, because send() can do without SIGPIPE. */
-static int start(const char *command, int child_fd, pid_t *pid, struct err *err)
+static int start(const char *command, int in_fd, int out_fd, pid_t *pid, struct err *err)
 {
 	char *const argv[] = { (char *)command, NULL };
 	posix_spawn_file_actions_t fa;
@@ -25,14 +22,33 @@ static int start(const char *command, int child_fd, pid_t *pid, struct err *err)
 
 	if (rc != 0)
 		return err_sys(err, rc, "starting %s", command);
-	rc = posix_spawn_file_actions_adddup2(&fa, child_fd, STDIN_FILENO);
+	rc = posix_spawn_file_actions_adddup2(&fa, in_fd, STDIN_FILENO);
 	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&fa, child_fd, STDOUT_FILENO);
+		rc = posix_spawn_file_actions_adddup2(&fa, out_fd, STDOUT_FILENO);
 	/* With the caller's environment: that is where the program's credentials are. */
 	if (rc == 0)
 		rc = posix_spawn(pid, command, &fa, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&fa);
 	return rc == 0 ? 0 : err_sys(err, rc, "starting %s", command);
+}
+
+/*
+ * The reading end of a pipe with the digest in it, or -1. A pipe, as programs open
+ * /dev/stdin, which a socket refuses. It is filled before there is a reader that could go
+ * away: no SIGPIPE.
+ */
+static int offer(const uint8_t digest[SHA256_LEN], struct err *err)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "making a pipe");
+	if (write(fd[1], digest, SHA256_LEN) != SHA256_LEN) {
+		err_sys(err, errno, "filling a pipe");
+		io_close(&fd[0]);
+	}
+	io_close(&fd[1]);
+	return fd[0];
 }
 
 /* Reads to the end, so that the program is not cut short; keeps what can be a signature,
@@ -50,9 +66,8 @@ static int read_reply(int fd, uint8_t reply[SIGNATURE_MAX + 1], size_t *len_byte
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* A program that left the digest unread resets the connection. */
 		if (n <= 0)
-			return n < 0 && errno != ECONNRESET ? -1 : 0;
+			return (int)n;
 		*len_bytes += full ? 0 : (size_t)n;
 	}
 }
@@ -76,23 +91,25 @@ static int wait_for(const char *command, pid_t pid, struct err *err)
 static int ask(const char *command, const uint8_t digest[SHA256_LEN],
 	       uint8_t reply[SIGNATURE_MAX + 1], size_t *len_bytes, struct err *err)
 {
-	int fd[2], rc = 0;
+	int in_fd = offer(digest, err), out[2] = { -1, -1 }, rc = -1;
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) < 0)
-		return err_sys(err, errno, "making a pair of sockets");
-	if (start(command, fd[1], &pid, err) < 0) {
-		io_close(&fd[0]);
-		io_close(&fd[1]);
+	if (in_fd < 0)
+		return -1;
+	if (pipe2(out, O_CLOEXEC) < 0)
+		err_sys(err, errno, "making a pipe");
+	else
+		rc = start(command, in_fd, out[1], &pid, err);
+	io_close(&in_fd);
+	io_close(&out[1]);
+	if (rc < 0) {
+		io_close(&out[0]);
 		return -1;
 	}
-	io_close(&fd[1]);
 	/* One that does not read it is judged by its exit code and its signature. */
-	if ((send(fd[0], digest, SHA256_LEN, MSG_NOSIGNAL) != SHA256_LEN &&
-	     errno != EPIPE) ||
-	    shutdown(fd[0], SHUT_WR) < 0 || read_reply(fd[0], reply, len_bytes) < 0)
+	if (read_reply(out[0], reply, len_bytes) < 0)
 		rc = err_sys(err, errno, "talking to %s", command);
-	io_close(&fd[0]);
+	io_close(&out[0]);
 	/* Its own end says more than what was seen of it. */
 	if (wait_for(command, pid, err) < 0)
 		rc = -1;
