@@ -12,41 +12,11 @@ static bool usable(void)
 	return getauxval(AT_HWCAP) & HWCAP_SHA2;
 }
 
-/* As in sha256_x86.c: four rounds a step, and the four words of four steps later. */
-__attribute__((target("+crypto"))) static void
-blocks(uint32_t state[8], const unsigned char *data, size_t count)
-{
-	uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
-
-	for (; count; count--, data += SHA256_BLOCK) {
-		const uint32x4_t abcd_before = abcd, efgh_before = efgh;
-		uint32x4_t w[4];
-
-#pragma GCC unroll 4
-		for (int i = 0; i < 4; i++)
-			w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(data + 16 * i)));
-#pragma GCC unroll 16
-		for (int i = 0; i < 16; i++) {
-			uint32x4_t wk = vaddq_u32(w[i % 4], vld1q_u32(sha256_k + 4 * i));
-			uint32x4_t abcd_old = abcd;
-
-			if (i < 12)
-				w[i % 4] = vsha256su1q_u32(
-					vsha256su0q_u32(w[i % 4], w[(i + 1) % 4]),
-					w[(i + 2) % 4], w[(i + 3) % 4]);
-			abcd = vsha256hq_u32(abcd, efgh, wk);
-			efgh = vsha256h2q_u32(efgh, abcd_old, wk);
-		}
-		abcd = vaddq_u32(abcd, abcd_before);
-		efgh = vaddq_u32(efgh, efgh_before);
-	}
-	vst1q_u32(state, abcd);
-	vst1q_u32(state + 4, efgh);
-}
-
-/* As blocks(), for two. */
-__attribute__((target("+crypto"))) static void
-pair(uint32_t first[8], uint32_t second[8], const unsigned char *data, size_t count)
+/* As in sha256_x86.c: four rounds a step, and the four words of four steps later; two
+ * states or one. */
+__attribute__((target("+crypto"), always_inline)) static inline void
+run(uint32_t first[8], uint32_t second[8], const unsigned char *data, size_t count,
+    const bool two)
 {
 	uint32x4_t abcd = vld1q_u32(first), efgh = vld1q_u32(first + 4);
 	uint32x4_t abcd2 = vld1q_u32(second), efgh2 = vld1q_u32(second + 4);
@@ -69,9 +39,11 @@ pair(uint32_t first[8], uint32_t second[8], const unsigned char *data, size_t co
 					vsha256su0q_u32(w[i % 4], w[(i + 1) % 4]),
 					w[(i + 2) % 4], w[(i + 3) % 4]);
 			abcd = vsha256hq_u32(abcd, efgh, wk);
-			abcd2 = vsha256hq_u32(abcd2, efgh2, wk);
 			efgh = vsha256h2q_u32(efgh, abcd_old, wk);
-			efgh2 = vsha256h2q_u32(efgh2, abcd2_old, wk);
+			if (two) {
+				abcd2 = vsha256hq_u32(abcd2, efgh2, wk);
+				efgh2 = vsha256h2q_u32(efgh2, abcd2_old, wk);
+			}
 		}
 		abcd = vaddq_u32(abcd, abcd_before);
 		efgh = vaddq_u32(efgh, efgh_before);
@@ -80,8 +52,22 @@ pair(uint32_t first[8], uint32_t second[8], const unsigned char *data, size_t co
 	}
 	vst1q_u32(first, abcd);
 	vst1q_u32(first + 4, efgh);
-	vst1q_u32(second, abcd2);
-	vst1q_u32(second + 4, efgh2);
+	if (two) {
+		vst1q_u32(second, abcd2);
+		vst1q_u32(second + 4, efgh2);
+	}
+}
+
+__attribute__((target("+crypto"))) static void
+blocks(uint32_t state[8], const unsigned char *data, size_t count)
+{
+	run(state, state, data, count, false);
+}
+
+__attribute__((target("+crypto"))) static void
+pair(uint32_t first[8], uint32_t second[8], const unsigned char *data, size_t count)
+{
+	run(first, second, data, count, true);
 }
 
 const struct sha256_impl sha256_arm = { "ARMv8 SHA-256 instructions", usable, blocks,
