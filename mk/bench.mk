@@ -45,7 +45,8 @@ BENCH_NEEDS_compress := build/release/x86_64/bin/compress build/tests/bench/host
 BENCH_NEEDS_kmods := $(KMODS) $(USED_LOCK) build/lime/used
 BENCH_NEEDS_symbols := build/release/x86_64/bin/symbols $(BENCH_OUT)/x86_64/timed \
 	build/kernels/stamp-images build/stamps/packages-bench
-BENCH_NEEDS_upload := build/release/x86_64/bin/upload build/stamps/packages-test
+BENCH_NEEDS_upload := build/release/x86_64/bin/upload $(BENCH_OUT)/x86_64/sha256 \
+	build/stamps/packages-test
 BENCH_NEEDS_image := $(IMAGE) $(BENCH_OUT)/x86_64/timed build/stamps/packages-test
 BENCH_NEEDS_publish := $(IMAGE) build/stamps/packages-test
 BENCH_NEEDS_hash := build/release/x86_64/bin/hash $(BENCH_OUT)/x86_64/sha256

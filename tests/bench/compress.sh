@@ -39,14 +39,21 @@ stage() {
 	esac
 }
 
-# Arguments: format, input. MB/s of plain memory of a whole conversion on two cores.
+# Arguments: format, input. MB/s of plain memory of a whole conversion on two cores. Adds
+# what it would be if neither core ever waited to the file bound-FORMAT.
 convert() {
 	rm -f "$dir/out"
-	start=$(date +%s.%N)
-	taskset -c 0,1 "$compress" --no-verify --workers 2 -f "$1" -o "$dir/out" "$2"
-	end=$(date +%s.%N)
-	awk -v s="$start" -v e="$end" -v m="$mib" \
-		'BEGIN { printf "%.0f\n", m * 1.048576 / (e - s) }'
+	taskset -c 0,1 python3 -c '
+import os, sys, time
+start = time.monotonic()
+_, status, used = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
+wall, mb = time.monotonic() - start, float(sys.argv[1]) * 1.048576
+if status:
+    sys.exit(5)
+print("%.0f %.0f" % (mb / wall, mb / ((used.ru_utime + used.ru_stime) / 2)))' \
+		"$mib" "$compress" --no-verify --workers 2 -f "$1" -o "$dir/out" "$2" > "$dir/rates"
+	cut -d ' ' -f 2 "$dir/rates" >> "$dir/bound-$1"
+	cut -d ' ' -f 1 "$dir/rates"
 }
 
 # Arguments: two numbers. Prints the larger one.
@@ -64,6 +71,10 @@ while [ $i -lt "$rounds" ]; do
 	lime=$(larger "$lime" "$(convert lime "$dir/image.avml")")
 	i=$((i + 1))
 done
+# Arguments: format. The best of its bounds.
+bound() { sort -n "$dir/bound-$1" | tail -n 1; }
+
+echo "# two cores that never wait, MB/s: to avml $(bound avml), to lime $(bound lime)"
 echo "# stages alone, one core, MB/s: hash $hash, pack $pack, unpack $unpack"
 
 # Arguments: name, ours, two stages. The peer is the slower one.

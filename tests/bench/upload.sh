@@ -102,7 +102,11 @@ while [ $i -lt "$runs" ]; do
 	for what in upload upload-unsigned openssl $peers; do
 		one "$what" "$what$i"
 	done
+	# What both hashes of so many bytes take: seconds of one core.
+	build/tests/bench/x86_64/sha256 1 two |
+		awk -v mib="$mib" '{ printf "- %.2f -\n", mib * 1.048576 / $1 }' >> "$work/sha256"
 done
+paste -d ' ' "$work/upload" "$work/sha256" | awk '{ print $1, $2 - $5, $3 }' > "$work/sending"
 paste -d ' ' "$work/curl" "$work/openssl" | awk '{ print $1 + $4, $2 + $5, $3 }' > "$work/curl+openssl"
 
 # Arguments: name, column. Prints the median.
@@ -121,7 +125,7 @@ line() {
 		exit good == "short" }' || short=1
 }
 
-for what in upload upload-unsigned openssl $peers; do
+for what in upload upload-unsigned openssl sha256 $peers; do
 	echo "# $what: wall cpu rss_kib: $(tr '\n' ';' < "$work/$what")"
 done
 for peer in $peers; do
@@ -130,6 +134,7 @@ for peer in $peers; do
 done
 line cpu_s/curl+openssl "$(median upload 2)" "$(median curl+openssl 2)" 1.0
 line cpu_s/curl "$(median upload 2)" "$(median curl 2)" -
+line cpu_unhashed_s/curl "$(median sending 2)" "$(median curl 2)" -
 for peer in $peers; do
 	[ "$peer" = curl ] || line "cpu_s/$peer" "$(median upload 2)" "$(median "$peer" 2)" -
 done
