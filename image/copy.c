@@ -296,29 +296,52 @@ int copy_hash(struct tree *tree, const char *root, struct err *err)
 	return run_all(&copying, root, err);
 }
 
-/* What the parent's files are copied by: few where a release follows another. */
+struct inherited {
+	struct tree_node *node;
+	struct ext4_map map; /* in the parent */
+};
+
+struct inheriting {
+	const struct copying *copying;
+	struct inherited *files;
+	size_t count;
+};
+
+static int copy_inherited_file(void *arg, size_t number, unsigned char *buffer,
+			       struct err *err)
+{
+	const struct inheriting *inheriting = arg;
+	const struct inherited *file = &inheriting->files[number];
+
+	return copy_old(inheriting->copying, file->node, &file->map, buffer, err);
+}
+
+/* What the plan does not bring is read from the parent. */
 static int copy_inherited(struct copying *copying, struct err *err)
 {
-	unsigned char *buffer = aligned_alloc(IO_BLOCK, JOBS_BUFFER);
+	struct inheriting inheriting = { .copying = copying };
 	int rc = 0;
 
-	if (!buffer)
+	inheriting.files = calloc(copying->tree->count, sizeof(*inheriting.files));
+	if (!inheriting.files)
 		return err_set(err, ERR_FAILED, "out of memory");
+	/* Extents are looked up here: only data may be read by several threads. */
 	for (size_t i = 0; rc == 0 && i < copying->tree->count; i++) {
 		struct tree_node *node = &copying->tree->nodes[i];
-		const struct parent_node *old;
-		struct ext4_map map;
+		struct inherited *file = &inheriting.files[inheriting.count];
 
 		if (!node->old_ino || !node->size_bytes)
 			continue;
-		old = parent_find(copying->parent, node->path);
-		rc = parent_map(copying->parent, old, &map, err);
-		if (rc == 0) {
-			rc = copy_old(copying, node, &map, buffer, err);
-			free(map.runs);
-		}
+		file->node = node;
+		rc = parent_map(copying->parent, parent_find(copying->parent, node->path),
+				&file->map, err);
+		inheriting.count += rc == 0;
 	}
-	free(buffer);
+	if (rc == 0)
+		rc = jobs_run(inheriting.count, copy_inherited_file, &inheriting, err);
+	for (size_t i = 0; i < inheriting.count; i++)
+		free(inheriting.files[i].map.runs);
+	free(inheriting.files);
 	return rc;
 }
 
