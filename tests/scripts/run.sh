@@ -16,7 +16,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 
 [ "$(id -u)" = 0 ] || { echo "skip: needs root for namespaces"; exit 77; }
-for program in unshare setpriv mke2fs losetup strace cc dash busybox bash; do
+for program in unshare setpriv mke2fs losetup strace cc dash busybox bash mksh; do
 	command -v "$program" > /dev/null && continue
 	echo "skip: $program is missing"
 	exit 77
@@ -25,7 +25,7 @@ unshare -m -p -f --propagation private true || { echo "skip: no namespaces"; exi
 
 # Each shell in a run of its own, all at once: most of the time they sleep.
 if [ "$#" -ne 1 ]; then
-	[ "$#" -gt 0 ] || set -- dash 'busybox ash' 'bash --posix' bash
+	[ "$#" -gt 0 ] || set -- dash 'busybox ash' 'bash --posix' bash mksh
 	WORK=$(mktemp -d)
 	trap 'rm -rf "$WORK"' EXIT
 	trap 'exit 1' HUP INT TERM

@@ -178,7 +178,7 @@ ends_by_itself() {
 	says "$1: with a sentence" "$dir/Capture.err" '^capture: .*: (I/O error|No such device|No data|Read-only file)'
 	path_step "$guest" Unmount
 	same "$1: unmount ends with $2" "$STEP_CODE" "$2"
-	says "$1: and says what is lost" "$dir/Unmount.err" "$3"
+	[ -z "$3" ] || says "$1: and says what is lost" "$dir/Unmount.err" "$3"
 	says "$1: nothing is pretended to be sealed" "$dir/Unmount.out" '"custody_head":null|"images":\[\]'
 	sed 's/^/# unmount: /' "$dir/Unmount.out" "$dir/Unmount.err"
 	vm_run "$guest" 20 grep -c fvol /proc/self/mounts || :
@@ -232,8 +232,8 @@ failing() {
 	start_failing failing 917504
 	mount_disk 'a failing disk'
 	begin_capture 'a failing disk'
-	ends_by_itself 'a failing disk' 3 \
-		'had become read-only: what was captured last may be missing'
+	# One sector of the image is lost and no metadata: the volume is sealed and let go.
+	ends_by_itself 'a failing disk' 0 ''
 	vm_stop "$guest"
 	check_disk 'a failing disk'
 	check_partial 'a failing disk'
