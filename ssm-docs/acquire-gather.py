@@ -107,8 +107,10 @@ def ask(events, context):
     """Says whether an unmount that did not end well left the volume unmounted."""
     ssm = boto3.client('ssm')
     command = commands_of(ssm, events['Execution'], events['InstanceId']).get('Unmount')
-    code = result_of(ssm, command, events['InstanceId'])[0] if command else -1
-    return {'Detach': 'yes' if code == 3 else 'no'}
+    if not command:
+        return {'Detach': 'no'}
+    code, _, line = result_of(ssm, command, events['InstanceId'])
+    return {'Detach': 'yes' if code == 3 or line.get('unmounted') is True else 'no'}
 
 
 def gather(events, context):

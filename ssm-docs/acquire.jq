@@ -161,7 +161,10 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 				"$.Volumes[0].Attachments[0].State"; ["attached"]))
 			+ {onCancel: "step:discard"}),
 		(step("mountVolume"; 1800; 1; "markBegun"; "unmountEarly";
-			command("Mount"; $mount_hash; {VolumeId: ["{{ createVolume.VolumeId }}"]}))
+			command("Mount"; $mount_hash; {
+				VolumeId: ["{{ createVolume.VolumeId }}"],
+				DeviceName: ["{{ plan.Device }}"]
+			}))
 			+ {onCancel: "step:unmountEarly"}),
 		(step("markBegun"; 120; 3; "captureMemory"; "unmountEarly";
 			api("ec2"; "CreateTags"; {

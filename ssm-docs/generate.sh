@@ -158,7 +158,7 @@ mkdir -p "$OUT" || die 5 "cannot make $OUT"
 # whose blocks still come out of the snapshot. maxChars lets the linter count the size.
 # shellcheck disable=SC2016 # a dollar of a regular expression
 write_document FVol-Mount mount mountForensicVolume 900 \
-	"$BOUND --volume-id '{{ VolumeId }}'" \
+	"$BOUND --volume-id '{{ VolumeId }}' --device-name '{{ DeviceName }}'" \
 	'Finds, proves and mounts the forensic volume on /run/fvol/volume.' \
 	'{"VolumeId": {
 		"type": "String",
@@ -166,6 +166,12 @@ write_document FVol-Mount mount mountForensicVolume 900 \
 		"default": "",
 		"allowedPattern": "^(vol-[0-9a-f]{8,17})?$",
 		"maxChars": 21
+	}, "DeviceName": {
+		"type": "String",
+		"description": "What it was attached as, /dev/sdf or the like; empty when unknown.",
+		"default": "",
+		"allowedPattern": "^(/dev/(sd|xvd)[a-z]{1,2})?$",
+		"maxChars": 10
 	}}'
 # 172800 s, the most there is: when it is over, the agent kills a capture that works, and
 # the memory of a 24 TiB instance takes that long at the speed of an ordinary volume. One

@@ -53,6 +53,9 @@ CASES = [
      'PARTIAL', 'deleted', 'unsealed'),
     ('unmount exit 3', {'unmount': 3, 'Unmount': {'trouble': 'unsealed', 'images': []}}, {},
      'PARTIAL', 'deleted', 'exit code 3'),
+    ('the disk was gone', {'unmount': 5, 'Unmount': {
+        'unmounted': True, 'trouble': 'gone', 'images': []}}, {}, 'PARTIAL', 'deleted',
+     'the volume was gone'),
     ('unmount exit 4, and nobody can be asked', {'unmount': 4}, {'faults': {
         'ListCommands': ['refuse'] * 9}}, 'PARTIAL', 'attached', 'askUnmount'),
     ('unmount exit 4', {'unmount': 4}, {}, 'PARTIAL', 'attached', 'exit code 4'),

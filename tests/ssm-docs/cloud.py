@@ -283,6 +283,10 @@ class Cloud:
         assert DocumentHashType == 'Sha256' and len(Comment) <= 100
         if self.hashes and part in self.hashes and self.hashes[part] != DocumentHash:
             raise Error('InvalidDocumentContent', 'the hash differs')
+        if part == 'Mount':
+            volume = self.volumes.get(Parameters['VolumeId'][0])
+            assert volume is None or Parameters['DeviceName'] == [
+                one['Device'] for one in volume['Attachments']]
         code = self.host.exits[part]
         if part == 'Capture':
             for volume in self.volumes.values():
@@ -290,7 +294,8 @@ class Cloud:
         spans = {'hang': 10 ** 9, 'timeout': 172800, 'undelivered': 600}
         states = {0: 'Success', 'timeout': 'TimedOut', 'undelivered': 'TimedOut'}
         name = 'c0000000-0000-0000-0000-%012x' % (len(self.commands) + 1)
-        line = json.dumps(self.host.lines[part]) if code in (0, 3) else ''
+        said = self.host.lines[part]
+        line = json.dumps(said) if code in (0, 3) or 'gone' in str(said) else ''
         self.commands[name] = {
             'CommandId': name, 'Comment': Comment, 'DocumentName': DocumentName,
             'done': self.now + spans.get(code, 30), 'Status': states.get(code, 'Failed'),

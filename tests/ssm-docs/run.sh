@@ -50,7 +50,7 @@ is_judged() {
 # the value in the place of every reference, is one that all shells can parse.
 is_script() {
 	jq -r '.mainSteps[].inputs.runCommand[]' "$1" |
-		sed "s/{{ *VolumeId *}}/$2/g" > "$WORK/step.sh"
+		sed "s/{{ *VolumeId *}}/$2/g; s/{{ *DeviceName *}}//g" > "$WORK/step.sh"
 	! grep -n '{{' "$WORK/step.sh" || return 1
 	dash -n "$WORK/step.sh" || return 1
 	busybox ash -n "$WORK/step.sh" || return 1
@@ -71,7 +71,8 @@ is_verbatim() {
 # document, told nothing else and run by nobody, refuses as the script itself would.
 runs_as_nobody() {
 	jq -r '.mainSteps[].inputs.runCommand[]' "$1" |
-		sed "s/{{ *VolumeId *}}/vol-0123456789abcdef0/g" > "$WORK/step.sh"
+		sed "s/{{ *VolumeId *}}/vol-0123456789abcdef0/g
+			s,{{ *DeviceName *}},/dev/sdf,g" > "$WORK/step.sh"
 	chmod 755 "$WORK" "$WORK/step.sh"
 	rc=0
 	# shellcheck disable=SC2086 # a shell may have an argument
