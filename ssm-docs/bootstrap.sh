@@ -64,6 +64,10 @@ read_options() {
 			usage
 			exit 0
 			;;
+		-V | --version)
+			printf 'bootstrap (fvol) %s\n' "$(cat "$TOP/VERSION")"
+			exit 0
+			;;
 		--dry-run)
 			DRY=yes
 			shift

@@ -1,7 +1,9 @@
 """Runs FVol-Acquire with EC2 and S3 answered by moto_server, which somebody else wrote:
 moto.py DOCUMENTS. The commands on the instance, and Snapshot Lock, which moto lacks,
 stay the stand-in's."""
+import hashlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import time
 
 import boto3
 
-from acquire import BOOK, parameters
+from acquire import BOOK, DOCUMENTS, parameters
 from automation import Execution
 from cloud import SEALED, SHA, Cloud, Error, Host
 
@@ -108,8 +110,54 @@ def judge(name, cloud, wanted):
     return right
 
 
+def stands(name, template, parameters):
+    """Both templates are taken, and their outputs are there."""
+    stack = boto3.client('cloudformation', endpoint_url='http://127.0.0.1:' + PORT,
+                         region_name=Cloud.region, aws_access_key_id='x',
+                         aws_secret_access_key='x')
+    body = open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                             '../../cloudformation', template)).read()
+    stack.create_stack(StackName=name, TemplateBody=body, Capabilities=[
+        'CAPABILITY_NAMED_IAM'], Parameters=[
+            {'ParameterKey': key, 'ParameterValue': value}
+            for key, value in parameters.items()])
+    found = stack.describe_stacks(StackName=name)['Stacks'][0]
+    outputs = {one['OutputKey']: one['OutputValue'] for one in found['Outputs']}
+    right = found['StackStatus'] == 'CREATE_COMPLETE' and \
+        set(outputs) == set(json.loads(body)['Outputs'])
+    print('%s moto: %s makes a stack' % ('ok' if right else 'FAIL', template))
+    return right, outputs
+
+
+def documents():
+    """The documents are taken in the formats of bootstrap.sh, and their hash is ours."""
+    ssm = boto3.client('ssm', endpoint_url='http://127.0.0.1:' + PORT,
+                       region_name=Cloud.region, aws_access_key_id='x',
+                       aws_secret_access_key='x')
+    right = True
+    for name in ('Mount', 'Capture', 'Unmount', 'BuildStep', 'Acquire', 'Intake',
+                 'BuildModule'):
+        text = open('%s/FVol-%s.json' % (DOCUMENTS, name)).read()
+        runbook = json.loads(text)['schemaVersion'] == '0.3'
+        made = ssm.create_document(
+            Name='FVol-' + name, Content=text,
+            DocumentType='Automation' if runbook else 'Command',
+            DocumentFormat='YAML' if runbook else 'JSON')['DocumentDescription']
+        right = right and made['Hash'] == hashlib.sha256(text.encode()).hexdigest()
+    print('%s moto: the documents are registered under their hash' %
+          ('ok' if right else 'FAIL'))
+    return right
+
+
 def main():
-    results = []
+    results = [documents()]
+    right, outputs = stands('fvol-security', 'security-account.json', {
+        'MemberAccounts': '111122223333,444455556666'})
+    results.append(right)
+    results.append(stands('fvol-member', 'member-account.json', {
+        'SecurityAccountId': '999988887777', 'ReleaseKeyArn': outputs['ReleaseKeyArn'],
+        'EvidenceKeyArn': outputs['EvidenceKeyArn'],
+        'EvidenceBucket': outputs['EvidenceBucketName'], 'Uploads': 'yes'})[0])
     for index, (name, host, wanted) in enumerate((
             ('all well', {}, 'COMPLETE'), ('capture exit 3', {'capture': 3}, 'PARTIAL'),
             ('capture exit 5', {'capture': 5}, 'PARTIAL'),
