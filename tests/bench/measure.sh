@@ -41,6 +41,7 @@ bench_volume() {
 }
 
 # Arguments: RUN MIB. Boots $guest with the volume beside it and litters its free memory.
+# What is put into it is written back at once: the kernel would do so half a minute later.
 # Sets guest, dir. Returns: 0 ready.
 bench_boot() {
 	guest=bench-$1 dir=$VM_DIR/bench-$1
@@ -54,6 +55,7 @@ bench_boot() {
 		vm_ctl "$guest" put "$BENCH_TOOLS/$arch/avmllike" /tmp/avmllike 755 &&
 		vm_run "$guest" 20 cat /proc/iomem &&
 		cp "$VM_OUT" "$dir/iomem" &&
+		vm_ctl "$guest" sync > /dev/null &&
 		vm_run "$guest" 20 /tmp/timed sleep "$BENCH_SETTLE_S" &&
 		vm_ctl "$guest" litter "$BENCH_LITTER" > /dev/null ||
 		no_result "$1" 'the guest could not be prepared'
