@@ -14,13 +14,21 @@
 
 #include "image/device.h"
 #include "image/ext4_impl.h"
+#include "image/replay.h"
 #include "toolkit/lib/io.h"
+
+/* Blocks of a journal that are looked at: 1 GiB, ours has 16 MiB. */
+#define JOURNAL_MAX (256 * 1024)
 
 struct ext4_volume {
 	ext2_filsys fs;
 	struct struct_io_manager manager; /* unix_io with our reads in front */
 	_Atomic uint64_t budget_blocks;
 	int fd; /* for data */
+	/* Blocks that the journal has newer, and where the journal is: see replay.h. */
+	struct replay replay;
+	uint64_t *journal;
+	uint32_t journal_blocks;
 };
 
 int ext4_fault(struct err *err, long code, const char *doing)
@@ -61,10 +69,24 @@ static errcode_t bounded_read64(io_channel channel, unsigned long long block, in
 	struct ext4_volume *volume =
 		(struct ext4_volume *)((char *)channel->manager -
 				       offsetof(struct ext4_volume, manager));
+	errcode_t code;
+
 	/* Negative counts are bytes (the superblock). */
 	if (!spend(volume, count > 0 ? (uint64_t)count : 1))
 		return EXT2_ET_EXTENT_CYCLE;
-	return unix_io_manager->read_blk64(channel, block, count, data);
+	code = unix_io_manager->read_blk64(channel, block, count, data);
+	for (int i = 0; !code && volume->replay.count && i < count; i++) {
+		const struct replay_entry *entry =
+			replay_find(&volume->replay, block + (unsigned)i);
+		unsigned char *to = (unsigned char *)data + (size_t)i * EXT4_BLOCK;
+
+		if (!entry)
+			continue;
+		code = unix_io_manager->read_blk64(channel,
+						   volume->journal[entry->number], 1, to);
+		replay_restore(entry, to);
+	}
+	return code;
 }
 
 static errcode_t bounded_read(io_channel channel, unsigned long block, int count,
@@ -142,29 +164,6 @@ static int open_checked(struct ext4_volume *volume, const char *path, uint64_t f
 	return 0;
 }
 
-struct ext4_volume *ext4_open(const char *path, struct err *err)
-{
-	struct ext4_volume *volume;
-	uint64_t file_bytes = 0;
-
-	if (device_size(path, &file_bytes, err) < 0)
-		return NULL;
-	volume = calloc(1, sizeof(*volume));
-	if (!volume) {
-		err_set(err, ERR_FAILED, "out of memory");
-		return NULL;
-	}
-	volume->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_DIRECT);
-	if (volume->fd < 0 && errno == EINVAL)
-		volume->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (volume->fd < 0)
-		err_sys(err, errno, "opening");
-	else if (open_checked(volume, path, file_bytes, err) == 0)
-		return volume;
-	ext4_close(volume);
-	return NULL;
-}
-
 void ext4_close(struct ext4_volume *volume)
 {
 	if (!volume)
@@ -172,6 +171,8 @@ void ext4_close(struct ext4_volume *volume)
 	if (volume->fs)
 		ext2fs_free(volume->fs);
 	io_close(&volume->fd);
+	replay_free(&volume->replay);
+	free(volume->journal);
 	free(volume);
 }
 
@@ -209,16 +210,21 @@ void ext4_facts(const struct ext4_volume *volume, struct ext4_facts *facts)
 	       sizeof(facts->identity.hash_seed));
 }
 
-static int read_inode(struct ext4_volume *volume, uint32_t ino,
-		      struct ext2_inode_large *inode, struct err *err)
+/* ext4's own inodes are no files; what is asked for is the volume's word. */
+static int check_number(const struct ext4_volume *volume, uint32_t ino, struct err *err)
 {
-	errcode_t code;
-
 	if (ino != EXT4_ROOT &&
 	    (ino < EXT4_LOST_FOUND || ino > volume->fs->super->s_inodes_count))
 		return err_set(err, ERR_NO, "inode number %u is out of range", ino);
-	code = ext2fs_read_inode_full(volume->fs, ino, (struct ext2_inode *)inode,
-				      sizeof(*inode));
+	return 0;
+}
+
+static int read_inode(struct ext4_volume *volume, uint32_t ino,
+		      struct ext2_inode_large *inode, struct err *err)
+{
+	errcode_t code = ext2fs_read_inode_full(
+		volume->fs, ino, (struct ext2_inode *)inode, sizeof(*inode));
+
 	return code ? ext4_fault(err, code, "reading an inode") : 0;
 }
 
@@ -237,7 +243,8 @@ int ext4_stat(struct ext4_volume *volume, uint32_t ino, struct ext4_stat *st,
 {
 	struct ext2_inode_large inode;
 
-	if (read_inode(volume, ino, &inode, err) < 0)
+	if (check_number(volume, ino, err) < 0 ||
+	    read_inode(volume, ino, &inode, err) < 0)
 		return -1;
 	to_stat(&inode, st);
 	return 0;
@@ -252,9 +259,9 @@ static int check_span(const struct ext4_volume *volume, const struct ext4_span *
 	return 0;
 }
 
-int ext4_spans(struct ext4_volume *volume, uint32_t ino, struct ext4_stat *st,
-	       int (*fn)(void *arg, const struct ext4_span *span, struct err *err),
-	       void *arg, struct err *err)
+static int spans_of(struct ext4_volume *volume, uint32_t ino, struct ext4_stat *st,
+		    int (*fn)(void *arg, const struct ext4_span *span, struct err *err),
+		    void *arg, struct err *err)
 {
 	const uint32_t strange = EXT4_INLINE_DATA_FL | EXT4_ENCRYPT_FL | EXT4_EA_INODE_FL;
 	struct ext2_inode_large inode;
@@ -294,6 +301,34 @@ int ext4_spans(struct ext4_volume *volume, uint32_t ino, struct ext4_stat *st,
 	return rc;
 }
 
+int ext4_spans(struct ext4_volume *volume, uint32_t ino, struct ext4_stat *st,
+	       int (*fn)(void *arg, const struct ext4_span *span, struct err *err),
+	       void *arg, struct err *err)
+{
+	if (check_number(volume, ino, err) < 0)
+		return -1;
+	return spans_of(volume, ino, st, fn, arg, err);
+}
+
+/* Puts what the journal has newer in the place of blocks that were read. */
+static int renew(struct ext4_volume *volume, uint64_t block, size_t blocks,
+		 unsigned char *buf, struct err *err)
+{
+	for (size_t i = 0; i < blocks; i++) {
+		const struct replay_entry *entry =
+			replay_find(&volume->replay, block + i);
+		unsigned char *to = buf + i * EXT4_BLOCK;
+
+		if (!entry)
+			continue;
+		if (io_pread(volume->fd, to, EXT4_BLOCK,
+			     volume->journal[entry->number] * EXT4_BLOCK) != EXT4_BLOCK)
+			return err_set(err, ERR_FAILED, "reading the journal");
+		replay_restore(entry, to);
+	}
+	return 0;
+}
+
 int ext4_fetch(struct ext4_volume *volume, uint64_t block, size_t blocks, void *buf,
 	       struct err *err)
 {
@@ -306,7 +341,124 @@ int ext4_fetch(struct ext4_volume *volume, uint64_t block, size_t blocks, void *
 		return err_sys(err, errno, "reading data");
 	if ((size_t)n != blocks * EXT4_BLOCK)
 		return err_set(err, ERR_FAILED, "reading data: the volume ends early");
+	return volume->replay.count ? renew(volume, block, blocks, buf, err) : 0;
+}
+
+static int add_journal_span(void *arg, const struct ext4_span *span, struct err *err)
+{
+	struct ext4_volume *volume = arg;
+
+	(void)err;
+	for (uint64_t i = 0; i < span->blocks; i++)
+		if (span->file_block + i < volume->journal_blocks)
+			volume->journal[span->file_block + i] = span->block + i;
 	return 0;
+}
+
+static int read_journal(void *arg, uint32_t number, unsigned char *block, struct err *err)
+{
+	struct ext4_volume *volume = arg;
+
+	if (number >= volume->journal_blocks || !volume->journal[number])
+		return err_set(err, ERR_NO, "the journal has a hole");
+	return ext4_fetch(volume, volume->journal[number], 1, block, err);
+}
+
+/* Superblock and descriptors are in memory already: their newer versions, too. */
+static int renew_own(struct ext4_volume *volume, struct err *err)
+{
+	unsigned char block[EXT4_BLOCK] __attribute__((aligned(EXT4_BLOCK)));
+	const struct ext2_super_block *super = (const void *)(block + 1024);
+	ext2_filsys fs = volume->fs;
+
+	/* Inodes that were read with that of the journal. */
+	if (ext2fs_flush_icache(fs))
+		return err_set(err, ERR_NO, "reading the inodes");
+	if (replay_find(&volume->replay, 0)) {
+		if (io_channel_read_blk64(fs->io, 0, 1, block))
+			return err_set(err, ERR_NO, "reading the superblock");
+		/* Grown in the journal alone: what is in memory has another shape. */
+		if (ext2fs_blocks_count((struct ext2_super_block *)super) !=
+			    ext2fs_blocks_count(fs->super) ||
+		    super->s_feature_incompat != fs->super->s_feature_incompat ||
+		    super->s_first_meta_bg != fs->super->s_first_meta_bg)
+			return err_set(err, ERR_NO, "the volume grows in its journal");
+		fs->super->s_free_inodes_count = super->s_free_inodes_count;
+		ext2fs_free_blocks_count_set(
+			fs->super,
+			ext2fs_free_blocks_count((struct ext2_super_block *)super));
+	}
+	for (unsigned long i = 0; i < fs->desc_blocks; i++) {
+		blk64_t at = ext2fs_descriptor_block_loc2(fs, 0, (dgrp_t)i);
+
+		if (!replay_find(&volume->replay, at))
+			continue;
+		if (io_channel_read_blk64(fs->io, at, 1,
+					  (char *)fs->group_desc + i * EXT4_BLOCK))
+			return err_set(err, ERR_NO, "reading the descriptors");
+	}
+	return 0;
+}
+
+/*
+ * Looks at what the journal has committed. A journal that we cannot read is left aside,
+ * as ext4_needs_recovery() tells everyone; only a failure of this machine is one.
+ */
+static int overlay_journal(struct ext4_volume *volume, struct err *err)
+{
+	struct replay_log log = { .read = read_journal, .arg = volume };
+	struct err why = { 0 };
+	struct ext4_stat st;
+	int rc = -1;
+
+	volume->journal_blocks = JOURNAL_MAX;
+	volume->journal = calloc(JOURNAL_MAX, sizeof(*volume->journal));
+	if (!volume->journal)
+		return err_set(err, ERR_FAILED, "out of memory");
+	if (spans_of(volume, EXT2_JOURNAL_INO, &st, add_journal_span, volume, &why) ==
+	    0) {
+		log.blocks = st.size_bytes / EXT4_BLOCK < JOURNAL_MAX
+				     ? (uint32_t)(st.size_bytes / EXT4_BLOCK)
+				     : JOURNAL_MAX;
+		rc = replay_read(&log, &volume->replay, &why);
+	}
+	/* Each entry leads to a block that is there. */
+	for (size_t i = 0; rc == 0 && i < volume->replay.count; i++)
+		if (!volume->journal[volume->replay.entries[i].number])
+			rc = err_set(&why, ERR_NO, "the journal has a hole");
+	if (rc == 0)
+		rc = renew_own(volume, &why);
+	if (rc == 0)
+		return 0;
+	replay_free(&volume->replay);
+	if (why.kind == ERR_NO)
+		return 0;
+	*err = why;
+	return err_prefix(err, "reading the journal");
+}
+
+struct ext4_volume *ext4_open(const char *path, struct err *err)
+{
+	struct ext4_volume *volume;
+	uint64_t file_bytes = 0;
+
+	if (device_size(path, &file_bytes, err) < 0)
+		return NULL;
+	volume = calloc(1, sizeof(*volume));
+	if (!volume) {
+		err_set(err, ERR_FAILED, "out of memory");
+		return NULL;
+	}
+	volume->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_DIRECT);
+	if (volume->fd < 0 && errno == EINVAL)
+		volume->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (volume->fd < 0)
+		err_sys(err, errno, "opening");
+	else if (open_checked(volume, path, file_bytes, err) == 0 &&
+		 (!ext4_needs_recovery(volume) || overlay_journal(volume, err) == 0))
+		return volume;
+	ext4_close(volume);
+	return NULL;
 }
 
 int ext4_fetch_dirblock(struct ext4_volume *volume, uint32_t ino, uint64_t block,

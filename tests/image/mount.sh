@@ -93,6 +93,36 @@ for size in 128M 1G; do
 	mkdir "into-$size"
 	holds "$size: evidence comes back" "$IMAGE" extract b.img /evidence/i-1 "into-$size"
 	holds "$size: with the same bytes" cmp written "into-$size/i-1/memory.lime"
+	# Pulled: a copy as the disk stands after fsync of each file, which commits to the
+	# journal: names and sizes may stand there alone.
+	mount -t ext4 -o nosuid,nodev,noatime "$loop" mnt
+	mkdir mnt/evidence/i-2
+	i=0
+	while [ $i -lt 300 ]; do
+		head -c $((i * 40 + 1)) written > "mnt/evidence/i-2/file-$i"
+		i=$((i + 1))
+	done
+	rm mnt/evidence/i-2/file-?
+	rm -r mnt/evidence/i-1
+	cp written mnt/evidence/i-2/memory.lime
+	rm -rf seen "pulled-$size"
+	cp -r mnt/evidence/i-2 seen
+	find mnt/evidence -exec sync {} +
+	cp --sparse=always b.img pulled.img
+	umount mnt
+	mkdir "pulled-$size"
+	rc=0
+	"$IMAGE" extract pulled.img /evidence "pulled-$size" > log 2>&1 || rc=$?
+	holds "$size: a pulled volume says so" [ $rc = 3 ]
+	holds "$size: all of it is read by way of the journal" \
+		diff -r seen "pulled-$size/evidence/i-2"
+	holds "$size: and what was removed is not there" [ ! -e "pulled-$size/evidence/i-1" ]
+	holds "$size: verify of a pulled volume" "$IMAGE" verify pulled.img
+	# How much of it the kernel has written to its place by now is its own affair.
+	debugfs -w -R 'feature -needs_recovery' pulled.img > /dev/null 2>&1
+	echo "     $size: without the journal $("$IMAGE" ls pulled.img /evidence 2> /dev/null |
+		wc -l) of $(find "pulled-$size/evidence" | wc -l) names were seen"
+	rm -rf seen pulled.img
 	losetup -d "$loop"
 	loop=
 done
