@@ -18,9 +18,9 @@
  * and an unmount write 16 sectors with it and without, as after mke2fs; 64 MiB past the
  * page cache and 40 small files, each synced, 134,096 sectors with it and 132,096
  * without, 1.5 % more. Cut off there, e2fsck needs 2 repairs with it and 9 without, and
- * finds all 42 entries in both. The price is small, and growing, which changes the
- * descriptors of every group, is done all or not at all. What a cut leaves in the journal
- * alone is not seen by a reader who does not replay it: see ext4_needs_recovery().
+ * finds all 42 entries in both. The price is small, and each step of growing,
+ * which changes descriptors, is done whole or not at all. What a cut leaves in the
+ * journal alone is read from there by our own reader (replay.h).
  *
  * 16 MiB. It never grows with the volume, and need not: the load is a few large files
  * whose data does not pass through it. A transaction may take a quarter of it, 1024
