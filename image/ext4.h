@@ -119,8 +119,8 @@ struct ext4_volume *ext4_open(const char *path, struct err *err);
 void ext4_close(struct ext4_volume *volume);
 
 /*
- * The journal holds changes that were not written back: the volume was pulled. What it has
- * committed is read from there (replay.h), as far as that can be done.
+ * The journal holds changes that were not written back: the volume was pulled. What it
+ * has committed is read from there (replay.h), as far as that can be done.
  */
 bool ext4_needs_recovery(const struct ext4_volume *volume);
 
