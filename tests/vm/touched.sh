@@ -117,7 +117,7 @@ check_rules() {
 		-e '\,^(write|mkdir|mkdirat|rmdir|unlinkat|mount|umount|chmod|fchmodat) /run/fvol(/|$| ),d' \
 		-e '\,^write /dev/null$,d' \
 		-e '\,^write /sys/class/block/nvmeN/queue/read_ahead_kb$,d' \
-		-e '\,^write /sys/fs/ext4/nvmeN/mb_prefetch_limit$,d' \
+		-e '\,^write /sys/fs/ext4/nvmeN/mb_prefetch(_limit)?$,d' \
 		-e '\, /run/fvol/volume/\.\.\.( |$),d' \
 		-e p "$dir/touched" > "$dir/outside"
 	same "$1: nothing outside /run and the volume is written or changed" \
