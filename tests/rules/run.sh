@@ -61,7 +61,8 @@ done > $out
 result 'no function over 100 lines, no file over 600' $out
 
 : > $out
-for program in image-publish kmods-catalogue capture hash grow compress upload symbols kmods image; do
+for program in image-publish kmods-catalogue capture hash grow compress upload symbols kmods image \
+	bootstrap; do
 	[ -s "man/$program.1" ] || echo "man/$program.1 is missing" >> $out
 	man --warnings -l "man/$program.1" > /dev/null 2>> $out || :
 done
