@@ -34,7 +34,7 @@ def last_line(text):
     lines = text.strip().split('\n')
     try:
         value = json.loads(lines[-1])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

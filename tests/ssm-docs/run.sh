@@ -204,6 +204,7 @@ PYTHONDONTWRITEBYTECODE=1
 export PYTHONDONTWRITEBYTECODE
 series graph python3 "$HERE/graph.py" "$WORK/one/FVol-Acquire.json"
 series acquire python3 "$HERE/acquire.py" "$WORK/one"
+series hostile python3 "$HERE/hostile.py" "$WORK/one"
 series intake python3 "$HERE/intake.py" "$WORK/one"
 series build python3 "$HERE/build.py" "$WORK/one"
 
