@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2154 # sourced by run.sh
 # What needs no account: the image's signature, --plan and --to-file.
 
-check 'an unsigned image is refused' 1 'not signed' "$tool" publish --plan \
+check 'an unsigned image is refused' 1 'MANIFEST.sig: no such file' "$tool" publish --plan \
 	--key "$work/key.pub" "$work/unsigned.img"
-check 'and so is one that another key signed' 1 'a\.img' "$tool" publish --plan \
+check 'and so is one that another key signed' 1 'no trusted key has signed it' "$tool" publish --plan \
 	--key "$work/other.pub" "$work/a.img"
 check 'and one of which nobody says who signed' 2 'whose signature' "$tool" publish --plan \
 	"$work/a.img"
