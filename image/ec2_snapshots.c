@@ -9,7 +9,7 @@
 
 #define PAGES_MAX 10000
 #define PAGE_SNAPSHOTS "200"
-#define WAIT_FIRST_MS 500
+#define WAIT_FIRST_MS 200
 #define WAIT_MOST_MS 15000
 
 const char *ec2_tag(const struct ec2_snapshot *snapshot, const char *key)

@@ -112,23 +112,48 @@ static int count_member(void *arg, const char *key, const struct json_value *val
 	return 0;
 }
 
-/* {"Bool": {"kms:GrantIsForAWSResource": "true"}} and nothing else. */
+/* The value of {operator: {key: value}} where there is nothing else, or NULL. */
+static const struct json_value *sole_condition(const struct json_value *condition,
+					       const char *operator, const char * key)
+{
+	const struct json_value *of = json_get(condition, operator);
+	struct members outer = { 0 }, inner = { 0 };
+
+	json_each(condition, count_member, &outer);
+	json_each(of, count_member, &inner);
+	return outer.count == 1 && inner.count == 1 ? json_get(of, key) : NULL;
+}
+
 static bool only_for_services(const struct json_value *condition)
 {
 	const struct json_value *of =
-		json_get(json_get(condition, "Bool"), "kms:GrantIsForAWSResource");
-	struct members outer = { 0 }, inner = { 0 };
+		sole_condition(condition, "Bool", "kms:GrantIsForAWSResource");
 	const char *text = string_at(of, 0);
 
-	json_each(condition, count_member, &outer);
-	json_each(json_get(condition, "Bool"), count_member, &inner);
-	return outer.count == 1 && inner.count == 1 &&
-	       (json_true(of) || (text && strcasecmp(text, "true") == 0));
+	return json_true(of) || (text && strcasecmp(text, "true") == 0);
+}
+
+static bool only_through_ec2(const struct json_value *condition, const char *region)
+{
+	static const char *const operators[] = { "StringLike", "StringEquals" };
+	char service[80];
+	const char *text;
+
+	snprintf(service, sizeof(service), "ec2.%s.amazonaws.com", region);
+	for (size_t i = 0; i < 2; i++) {
+		const struct json_value *via =
+			sole_condition(condition, operators[i], "kms:ViaService");
+
+		for (size_t n = 0; (text = string_at(via, n)); n++)
+			if (i == 0 ? matches(text, service) : !strcmp(text, service))
+				return true;
+	}
+	return false;
 }
 
 /* What one statement allows an account, or denies it. */
 static void weigh(const struct json_value *statement, const char *account,
-		  unsigned *allowed, unsigned *denied)
+		  const char *region, unsigned *allowed, unsigned *denied)
 {
 	const char *effect = json_str(json_get(statement, "Effect"));
 	const struct json_value *condition = json_get(statement, "Condition");
@@ -138,7 +163,7 @@ static void weigh(const struct json_value *statement, const char *account,
 		return;
 	bits = actions_of(statement);
 	if (strcmp(effect, "Allow") == 0) {
-		if (condition)
+		if (condition && !only_through_ec2(condition, region))
 			bits &= only_for_services(condition) ? NEEDED_GRANT : 0;
 		*allowed |= bits;
 	} else if (!condition) {
@@ -170,7 +195,7 @@ static struct json_read *parse(const char *policy, size_t len, struct err *err)
 	return NULL;
 }
 
-int key_policy_missing(const char *policy, size_t len_bytes,
+int key_policy_missing(const char *policy, size_t len_bytes, const char *region,
 		       const struct accounts *accounts, struct accounts *missing,
 		       struct err *err)
 {
@@ -184,7 +209,7 @@ int key_policy_missing(const char *policy, size_t len_bytes,
 		unsigned allowed = 0, denied = 0;
 
 		for (size_t n = 0; (statement = statement_at(json_top(doc), n)); n++)
-			weigh(statement, accounts->at[i], &allowed, &denied);
+			weigh(statement, accounts->at[i], region, &allowed, &denied);
 		if ((allowed & ~denied & NEEDED_ALL) != NEEDED_ALL &&
 		    accounts_add(missing, accounts->at[i], err) < 0)
 			goto out;

@@ -4,6 +4,7 @@
  *	kms:Encrypt, Decrypt, ReEncrypt*, GenerateDataKey*, DescribeKey
  *	kms:CreateGrant, ListGrants, RevokeGrant	(only for services: the condition
  *	                                         kms:GrantIsForAWSResource)
+ * also where they are allowed through EC2 alone (kms:ViaService), which is who uses them.
  * What the policy says in a way that is not understood here (NotAction, other conditions)
  * counts as not said: better one statement too many than a snapshot that nobody can open.
  * An unconditional Deny counts against all that is allowed.
@@ -21,10 +22,11 @@
 #define KEY_POLICY_MAX 32768 /* bytes that KMS accepts */
 
 /*
- * Which of the accounts the policy does not let use the key; added to missing. ERR_FAILED
+ * Which of the accounts the policy does not let use the key in region; added to missing.
+ * ERR_FAILED
  * when the policy is not one.
  */
-int key_policy_missing(const char *policy, size_t len_bytes,
+int key_policy_missing(const char *policy, size_t len_bytes, const char *region,
 		       const struct accounts *accounts, struct accounts *missing,
 		       struct err *err);
 

@@ -71,6 +71,9 @@ int release_open(struct release_session *session, struct release_options *option
 	interrupt_catch();
 	if (s3_session_open(&session->s3, &options->s3, true, &interrupted, err) < 0)
 		return -1;
+	session->roots = tls_roots_new(session->s3.ca, strlen(session->s3.ca), err);
+	if (!session->roots)
+		return err_prefix(err, "trusted CAs (--ca)");
 	session->aws = (struct aws_config){
 		.http = session->s3.s3.http,
 		.credentials = session->s3.credentials,
@@ -83,12 +86,15 @@ int release_open(struct release_session *session, struct release_options *option
 		.attempts = options->s3.n_retries,
 		.stall_ms = (int)options->s3.stall_s * 1000
 	};
+	session->aws.http.roots = session->roots;
+	session->aws.http.ca_pem = NULL;
 	return 0;
 }
 
 void release_close(struct release_session *session)
 {
 	s3_session_close(&session->s3);
+	tls_roots_free(session->roots);
 }
 
 int release_end(int rc, const struct err *err, const char *command)

@@ -71,6 +71,7 @@ const char *release_region(const struct release_options *options);
 
 struct release_session {
 	struct s3_session s3;
+	struct tls_roots *roots; /* parsed once for all connections */
 	struct aws_config aws;
 };
 

@@ -88,7 +88,8 @@ static int find_missing(struct aws *aws, const struct share_request *request,
 	char owner[32] = ":";
 	int rc = -1;
 
-	if (key_policy_missing(policy, len, &request->accounts, &unnamed, err) < 0)
+	if (key_policy_missing(policy, len, aws_config_of(aws)->region,
+			       &request->accounts, &unnamed, err) < 0)
 		goto out;
 	if (unnamed.count && kms_granted(aws, report->key, &granted, err) < 0)
 		goto out;
@@ -121,7 +122,8 @@ static int write_policy(struct aws *aws, const struct share_request *request,
 	if (kms_put_policy(aws, report->key, text, err) < 0)
 		goto out;
 	now = kms_policy(aws, report->key, &len, err);
-	if (!now || key_policy_missing(now, len, &request->accounts, &missing, err) < 0)
+	if (!now || key_policy_missing(now, len, aws_config_of(aws)->region,
+				       &request->accounts, &missing, err) < 0)
 		goto out;
 	if (missing.count) {
 		err_set(err, ERR_NO,

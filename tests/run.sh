@@ -124,7 +124,7 @@ upload() {
 	run 'upload x86_64' 300 sh tests/upload/run.sh x86_64
 	run 'upload aarch64' 600 sh tests/upload/run.sh aarch64
 }
-publish() { run publish 300 sh tests/ebs/run.sh; }
+publish() { run publish 600 sh tests/ebs/run.sh; }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
 # Arguments: suites. Runs them, one after the other.

@@ -7,8 +7,9 @@ puts_are() {
 }
 
 fault none 0
+connections=2
 echo 100 > "$fake/latency"
-publish --salt kill --connections 2 "$work/a.img" > "$work/out" 2> "$work/err" &
+publish --salt kill "$work/a.img" > "$work/out" 2> "$work/err" &
 pid=$!
 wait_for 30 puts_are 8
 # The shell's function runs env, which became the program.
@@ -40,7 +41,7 @@ result "$rc" "only the missing blocks were sent again ($known known, $sent ackno
 result "$rc" 'and no more than what was on its way was sent twice'
 check 'and the snapshot is whole' 0 '' holds "$(named)" "$work/a.img"
 echo 100 > "$fake/latency"
-publish --salt int --connections 2 "$work/a.img" > "$work/out" 2> "$work/err" &
+publish --salt int "$work/a.img" > "$work/out" 2> "$work/err" &
 pid=$!
 : > "$fake/requests"
 wait_for 30 puts_are 4
@@ -51,3 +52,4 @@ rm -f "$fake/latency"
 [ "$rc" = 5 ] && grep -q interrupted "$work/err" && rc=0 || rc=1
 result "$rc" 'a signal ends it with a sentence'
 check 'and it goes on as well' 0 '' publish --json --salt int "$work/a.img"
+connections=

@@ -60,7 +60,7 @@ ours() {
 
 # Arguments: words of image publish.
 publish() {
-	ours publish --key "$work/key.pub" "$@"
+	ours publish --key "$work/key.pub" --connections "${connections:-8}" "$@"
 }
 
 # Arguments: KIND COUNT [METHOD [PATTERN]]. The fault of the next requests; empties the log.

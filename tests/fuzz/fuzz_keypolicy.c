@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char *first, *second;
 
 	accounts_add(&accounts, "222222222222", &err);
-	key_policy_missing((const char *)data, len, &accounts, &missing, &err);
+	key_policy_missing((const char *)data, len, "eu-west-1", &accounts, &missing,
+			   &err);
 	accounts_free(&missing);
 	first = key_policy_with((const char *)data, len, "aws", &accounts, &first_len,
 				&err);

@@ -201,7 +201,8 @@ static size_t missing(const char *policy)
 	size_t n;
 
 	accounts_add(&accounts, "222222222222", &err);
-	if (key_policy_missing(policy, strlen(policy), &accounts, &lacks, &err) < 0)
+	if (key_policy_missing(policy, strlen(policy), "eu-west-1", &accounts, &lacks,
+			       &err) < 0)
 		n = 99;
 	else
 		n = lacks.count;
@@ -243,6 +244,20 @@ static void key_policy_lets_accounts_use_it(void)
 					",\"Condition\":{\"Bool\":{"
 					"\"kms:GrantIsForAWSResource\":\"true\"}}") "]}") ==
 	      0);
+	/* As cloudformation/security-account.json has it. */
+	CHECK(missing("{\"Statement\":[" STATEMENT(
+		      "Allow", "{\"AWS\":[\"222222222222\"]}", "\"kms:*\"",
+		      ",\"Condition\":{\"StringLike\":{\"kms:ViaService\":"
+		      "\"ec2.*.amazonaws.com\"}}") "]}") == 0);
+	CHECK(missing("{\"Statement\":[" STATEMENT(
+		      "Allow", THEM, "\"kms:*\"",
+		      ",\"Condition\":{\"StringEquals\":{\"kms:ViaService\":"
+		      "\"ec2.us-east-1.amazonaws.com\"}}") "]}") == 1);
+	CHECK(missing("{\"Statement\":[" STATEMENT(
+		      "Allow", THEM, "\"kms:*\"",
+		      ",\"Condition\":{\"StringLike\":{\"kms:ViaService\":"
+		      "\"ec2.*.amazonaws.com\",\"aws:PrincipalOrgID\":\"o\"}}") "]}") ==
+	      1);
 	CHECK(missing("[]") == 99);
 	CHECK(missing("{\"Statement\":[]}") == 99);
 }
