@@ -75,7 +75,7 @@ fuzz() {
 	for target in tests/fuzz/fuzz_*.c; do
 		target=${target##*/fuzz_}
 		target=${target%.c}
-		run "fuzz $target" 300 "build/check/bin/fuzz_$target" "tests/fuzz/corpus/$target"
+		run "fuzz $target" 600 "build/check/bin/fuzz_$target" "tests/fuzz/corpus/$target"
 	done
 }
 
