@@ -248,7 +248,7 @@ static int measure(struct build *build, struct err *err)
 static int put_text(struct build *build, const struct tree_node *node, const void *text,
 		    size_t len, struct err *err)
 {
-	const struct copy_to to = { build->out.partial, build->out.fd };
+	const struct copy_to to = { build->out.partial, build->out.fd, false };
 
 	return copy_text(&to, &node->map, text, len, err);
 }
@@ -369,7 +369,8 @@ static void seal(struct build *build)
 static int write_data(struct build *build, struct err *err)
 {
 	const struct build_request *request = build->request;
-	const struct copy_to to = { build->out.partial, build->out.fd };
+	const struct copy_to to = { build->out.partial, build->out.fd,
+				    sbom_wanted(&build->sbom) };
 	const struct parent *parent = parent_of(build);
 
 	/* Only with its hash can a file be known to be the parent's. */

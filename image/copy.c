@@ -28,6 +28,28 @@ struct copying {
 	bool hash_only;
 };
 
+/* The digests of a file while it is read. */
+struct sums {
+	struct sha256 sha256;
+	struct sha1 sha1;
+	bool both;
+};
+
+static void sums_init(struct sums *sums, const struct copying *copying)
+{
+	sha256_init(&sums->sha256);
+	sums->both = copying->to && copying->to->sha1;
+	if (sums->both)
+		sha1_init(&sums->sha1);
+}
+
+static void sums_update(struct sums *sums, const void *data, size_t len)
+{
+	sha256_update(&sums->sha256, data, len);
+	if (sums->both)
+		sha1_update(&sums->sha1, data, len);
+}
+
 static size_t rounded(uint64_t size_bytes)
 {
 	return (size_t)((size_bytes + EXT4_BLOCK - 1) / EXT4_BLOCK * EXT4_BLOCK);
@@ -71,11 +93,13 @@ static int end_source(int fd, const struct tree_node *node, struct err *err)
 
 /* Takes the digest of what was read, or holds it against the one that is known. */
 static int settle_digest(const struct copying *copying, struct tree_node *node,
-			 struct sha256 *sha, struct err *err)
+			 struct sums *sums, struct err *err)
 {
 	uint8_t digest[SHA256_LEN];
 
-	sha256_final(sha, digest);
+	if (sums->both)
+		sha1_final(&sums->sha1, node->sha1);
+	sha256_final(&sums->sha256, digest);
 	if ((node->old_ino || copying->known) &&
 	    memcmp(digest, node->digest, sizeof(digest)) != 0)
 		return err_set(err, ERR_FAILED, "/%s: its bytes changed during the build",
@@ -115,17 +139,17 @@ static int write_blocks(const struct copying *copying, const struct ext4_map *ma
 static int copy_large(const struct copying *copying, struct tree_node *node, int fd,
 		      unsigned char *buffer, struct err *err)
 {
-	struct sha256 sha;
+	struct sums sums;
 	int rc = 0;
 
-	sha256_init(&sha);
+	sums_init(&sums, copying);
 	for (uint64_t off = 0; rc == 0 && off < node->size_bytes;) {
 		uint64_t left = node->size_bytes - off;
 		size_t len = left < JOBS_BUFFER ? (size_t)left : JOBS_BUFFER;
 
 		rc = read_source(fd, node, off, buffer, len, err);
 		if (rc == 0)
-			sha256_update(&sha, buffer, len);
+			sums_update(&sums, buffer, len);
 		if (rc == 0 && !copying->hash_only) {
 			memset(buffer + len, 0, rounded(len) - len);
 			rc = write_blocks(copying, &node->map, off / EXT4_BLOCK, buffer,
@@ -135,7 +159,7 @@ static int copy_large(const struct copying *copying, struct tree_node *node, int
 	}
 	if (rc == 0)
 		rc = end_source(fd, node, err);
-	return rc < 0 ? -1 : settle_digest(copying, node, &sha, err);
+	return rc < 0 ? -1 : settle_digest(copying, node, &sums, err);
 }
 
 /* One file from the parent, whose blocks are read in the order of its map there. */
@@ -143,9 +167,9 @@ static int copy_old(const struct copying *copying, struct tree_node *node,
 		    const struct ext4_map *old, unsigned char *buffer, struct err *err)
 {
 	uint64_t at = 0, left = node->size_bytes; /* blocks; bytes */
-	struct sha256 sha;
+	struct sums sums;
 
-	sha256_init(&sha);
+	sums_init(&sums, copying);
 	for (size_t i = 0; i < old->count; i++)
 		for (uint64_t done = 0; done < old->runs[i].blocks;) {
 			uint64_t n = old->runs[i].blocks - done;
@@ -157,7 +181,7 @@ static int copy_old(const struct copying *copying, struct tree_node *node,
 			if (ext4_fetch(copying->parent->volume, old->runs[i].block + done,
 				       n, buffer, err) < 0)
 				return -1;
-			sha256_update(&sha, buffer, len);
+			sums_update(&sums, buffer, len);
 			memset(buffer + len, 0, n * EXT4_BLOCK - len);
 			if (write_blocks(copying, &node->map, at, buffer, n, err) < 0)
 				return -1;
@@ -165,7 +189,7 @@ static int copy_old(const struct copying *copying, struct tree_node *node,
 			at += n;
 			left -= len;
 		}
-	return settle_digest(copying, node, &sha, err);
+	return settle_digest(copying, node, &sums, err);
 }
 
 static int copy_one(const struct copying *copying, struct tree_node *node,
@@ -192,7 +216,7 @@ static int copy_batch(const struct copying *copying, const struct batch *batch,
 	for (size_t i = batch->first; i < batch->first + batch->count; i++) {
 		struct tree_node *node = &nodes[i];
 		size_t len = (size_t)node->size_bytes;
-		struct sha256 sha;
+		struct sums sums;
 		int fd, rc;
 
 		if (!node->source)
@@ -206,10 +230,10 @@ static int copy_batch(const struct copying *copying, const struct batch *batch,
 		close(fd);
 		if (rc < 0)
 			return -1;
-		sha256_init(&sha);
-		sha256_update(&sha, buffer + filled, len);
+		sums_init(&sums, copying);
+		sums_update(&sums, buffer + filled, len);
 		memset(buffer + filled + len, 0, rounded(len) - len);
-		if (settle_digest(copying, node, &sha, err) < 0)
+		if (settle_digest(copying, node, &sums, err) < 0)
 			return -1;
 		if (len && !filled)
 			start = node->map.runs[0].block;
@@ -330,7 +354,7 @@ static int copy_inherited(struct copying *copying, struct err *err)
 		struct tree_node *node = &copying->tree->nodes[i];
 		struct inherited *file = &inheriting.files[inheriting.count];
 
-		if (!node->old_ino || !node->size_bytes)
+		if (!node->old_ino)
 			continue;
 		file->node = node;
 		rc = parent_map(copying->parent, parent_find(copying->parent, node->path),

@@ -5,6 +5,7 @@
 #ifndef FVOL_IMAGE_COPY_H
 #define FVOL_IMAGE_COPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "image/parent.h"
@@ -17,6 +18,7 @@ int copy_hash(struct tree *tree, const char *root, struct err *err);
 struct copy_to {
 	const char *path; /* of the image, for errors and for a second descriptor */
 	int fd;
+	bool sha1; /* set that digest, too */
 };
 
 /*

@@ -1,8 +1,8 @@
 /*
  * /SBOM.spdx.json: what the volume is made of, as SPDX 2.3 in JSON: our tools, the
  * libraries that are linked into them, where modules and certificates come from, and
- *every file with its SHA-256 but the SBOM itself, the MANIFEST and its signature. The
- *same contents give the same bytes.
+ * every file with its SHA-256 and SHA-1 but the SBOM itself, the MANIFEST and its
+ * signature. The same contents give the same bytes.
  *
  * It is made from two lists. SOURCES is deps/sources.list: lines
  *	NAME VERSION FILE SHA256 LICENCE USED-BY ORIGIN...

@@ -56,12 +56,12 @@ static void relate(struct writing *writing, const char *from, const char *type,
 	json_add_str(writing->doc, node, "relatedSpdxElement", to);
 }
 
-static void add_sum(struct writing *writing, struct json_node *in, const char *hex)
+static void add_sum(struct writing *writing, struct json_node *list,
+		    const char *algorithm, const char *hex)
 {
-	struct json_node *sum = json_add_object(
-		writing->doc, json_add_array(writing->doc, in, "checksums"), NULL);
+	struct json_node *sum = json_add_object(writing->doc, list, NULL);
 
-	json_add_str(writing->doc, sum, "algorithm", "SHA256");
+	json_add_str(writing->doc, sum, "algorithm", algorithm);
 	json_add_str(writing->doc, sum, "checksumValue", hex);
 }
 
@@ -122,7 +122,8 @@ static void add_package(struct writing *writing, const struct sbom_package *pack
 	if (*field[SBOM_FILE])
 		json_add_str(doc, node, "packageFileName", field[SBOM_FILE]);
 	if (*field[SBOM_SHA256])
-		add_sum(writing, node, field[SBOM_SHA256]);
+		add_sum(writing, json_add_array(doc, node, "checksums"), "SHA256",
+			field[SBOM_SHA256]);
 	add_note(writing, node, "comment", "files: ", field[SBOM_CONTAINS]);
 	add_note(writing, node, "sourceInfo", "source of: ", field[SBOM_SOURCE_OF]);
 	purl(package, locator, sizeof(locator));
@@ -222,13 +223,18 @@ static void add_file(struct writing *writing, const struct tree_node *node)
 	struct json_node *file = json_add_object(doc, writing->files, NULL);
 	char id[ID_MAX], other[ID_MAX], name[PATH_LEN_MAX + 3], hex[SHA256_HEX_SIZE];
 	const char *holder = OWN;
-	char owner[ID_MAX];
+	char owner[ID_MAX], sha1[SHA1_HEX_SIZE];
+	struct json_node *sums;
 
 	snprintf(name, sizeof(name), "./%s", node->path);
 	sha256_to_hex(node->digest, hex);
 	json_add_str(doc, file, "SPDXID", file_id(node->path, id));
 	json_add_str(doc, file, "fileName", name);
-	add_sum(writing, file, hex);
+	sums = json_add_array(doc, file, "checksums");
+	add_sum(writing, sums, "SHA256", hex);
+	/* 8.4: "SHA1 is mandatory". */
+	sha1_to_hex(node->sha1, sha1);
+	add_sum(writing, sums, "SHA1", sha1);
 	json_add_str(doc, file, "licenseConcluded", "NOASSERTION");
 	json_add_str(doc, file, "copyrightText", "NOASSERTION");
 	for (size_t i = 0; i < writing->sbom->count; i++) {

@@ -13,6 +13,7 @@
 #include "image/ext4.h"
 #include "image/plan.h"
 #include "toolkit/lib/err.h"
+#include "toolkit/lib/sha1.h"
 #include "toolkit/lib/sha256.h"
 
 #define TREE_NONE SIZE_MAX
@@ -29,6 +30,7 @@ struct tree_node {
 	unsigned line;	  /* of the plan, 0 when it has none */
 	uint64_t size_bytes;
 	uint8_t digest[SHA256_LEN]; /* set by the build when the file is copied */
+	uint8_t sha1[SHA1_LEN];	    /* likewise, where there is an SBOM */
 	uint32_t ino;		    /* set by the build (layout.h), as is map */
 	struct ext4_map map;
 	size_t first_child;  /* of a directory: an index into nodes, or TREE_NONE */

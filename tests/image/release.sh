@@ -150,6 +150,10 @@ gives 1 'SPDXRef-Package-musl' 'or names without an element' \
 gives 0 '' 'its files have the hashes of the MANIFEST' sh -c \
 	'jq -r ".files[] | .checksums[0].checksumValue + \"  \" + .fileName[2:]" sbom |
 		sort > files; grep -v SBOM m | sort | cmp - files'
+gives 0 '' 'and the SHA-1 that sha1sum finds' sh -c 'rm -rf got && mkdir got &&
+	"$1" extract a.img / got && jq -r ".files[] | (.checksums[] |
+		select(.algorithm == \"SHA1\").checksumValue) + \"  \" + .fileName" sbom > sha1 &&
+	test -s sha1 && cd got && sha1sum --strict -c ../sha1' sh "$IMAGE"
 gives 0 '  SBOM.spdx.json$' 'and it stands in the MANIFEST' cat m
 gives 0 '^Apache-2.0 OR GPL-2.0-or-later$' 'licence expressions' \
 	jq -r '.packages[] | select(.name == "mbedtls").licenseDeclared' sbom
@@ -180,6 +184,10 @@ gives 0 '' 'add once more' "$IMAGE" add --plan more.plan a.img again.img
 gives 0 '' 'gives the same bytes' cmp c.img again.img
 "$IMAGE" cat c.img /SBOM.spdx.json > sbom
 gives 0 '^ok$' 'the SBOM is made anew' python3 "$HERE/spdx.py" sbom
+gives 0 '' 'with the SHA-1 of the files that were taken over' sh -c 'rm -rf got && mkdir got &&
+	"$1" extract c.img / got && jq -r ".files[] | (.checksums[] |
+		select(.algorithm == \"SHA1\").checksumValue) + \"  \" + .fileName" sbom > sha1 &&
+	test -s sha1 && cd got && sha1sum --strict -c ../sha1' sh "$IMAGE"
 gives 0 '^5$' 'with the new module'\''s origin' relations GENERATED_FROM
 gives 0 '^3$' 'and the links of before' relations STATIC_LINK
 # The same by a full plan.

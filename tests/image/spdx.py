@@ -43,11 +43,12 @@ for package in doc["packages"]:  # 7.1, 7.2, 7.7, 7.13, 7.15
 for entry in doc["files"]:  # 8.1, 8.2, 8.4
     ids.append(entry["SPDXID"])
     need(entry.get("fileName", "?"), entry, {"SPDXID": IDSTRING, "fileName": r"\./.+"})
-    if not entry.get("checksums"):
-        faults.append(f"{entry['fileName']}: no checksum")
+    if "SHA1" not in [check["algorithm"] for check in entry.get("checksums", [])]:
+        faults.append(f"{entry['fileName']}: no SHA1")
 for thing in doc["packages"] + doc["files"]:
     for check in thing.get("checksums", []):
-        need(thing["SPDXID"], check, {"algorithm": "SHA256", "checksumValue": "[0-9a-f]{64}"})
+        digits = {"SHA256": 64, "SHA1": 40}.get(check.get("algorithm"), 0)
+        need(thing["SPDXID"], check, {"checksumValue": "[0-9a-f]{%d}" % digits})
 for name in sorted({i for i in ids if ids.count(i) > 1}):
     faults.append(f"{name} is there twice")
 known = set(ids)
