@@ -104,8 +104,7 @@ damaged_volumes() {
 }
 
 full_volume() {
-	"$IMAGE_TOOL" build --plan image/volume.plan --size 128M --epoch 1 "$dir/small.img" \
-		> /dev/null
+	path_volume 128M "$dir/small.img"
 	vm_attach "$guest" "$dir/small.img" "$SERIAL"
 	path_step "$guest" Mount
 	same 'a volume that is too small: mount' "$STEP_CODE" 0

@@ -52,6 +52,16 @@ path_prepare() {
 	sh tests/vm/mkroot.sh "$1" "$VM_ROOT" ${2:+"$2"}
 }
 
+# Arguments: SIZE IMAGE. Makes the released volume in another size: with the released one's
+# moment, and so with its MANIFEST.
+path_volume() {
+	path_epoch=$("$IMAGE_TOOL" cat out/fvol.img /SBOM.spdx.json |
+		jq -r '.creationInfo.created | fromdate')
+	"$IMAGE_TOOL" build --plan image/volume.plan --size "$1" --epoch "$path_epoch" "$2" \
+		> /dev/null
+	"$IMAGE_TOOL" cat "$2" /MANIFEST | cmp - out/MANIFEST
+}
+
 # Arguments: GUEST SIZE IMAGE SERIAL [OPTION OF MKE2FS...]. Attaches an empty disk with our
 # label and mounts it at /mnt.
 path_disk() {
