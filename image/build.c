@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/copy.h"
@@ -468,6 +469,19 @@ static int settle_shape(struct build *build, struct err *err)
 	return 0;
 }
 
+/* What add is made from stays as it is. */
+static int spare_parent(const struct build_request *request, struct err *err)
+{
+	struct stat old, out;
+
+	if (request->add && stat(request->parent, &old) == 0 &&
+	    stat(request->out, &out) == 0 && old.st_dev == out.st_dev &&
+	    old.st_ino == out.st_ino)
+		return err_set(err, ERR_USAGE, "%s is the old image itself",
+			       request->out);
+	return 0;
+}
+
 int build_image(const struct build_request *request, struct build_result *result,
 		struct err *err)
 {
@@ -475,6 +489,8 @@ int build_image(const struct build_request *request, struct build_result *result
 	int rc = -1;
 
 	*result = (struct build_result){ 0 };
+	if (spare_parent(request, err) < 0)
+		return -1;
 	if (request->parent && parent_open(request->parent, &build.parent, err) < 0)
 		goto out;
 	if (load_tree(&build, err) < 0 || settle_shape(&build, err) < 0)

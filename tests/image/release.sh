@@ -231,6 +231,10 @@ gives 5 'line 1: /bin is a directory in the image' 'but no directory by a file' 
 printf 'file 0644 /MANIFEST newer\n' > bad.plan
 gives 5 'MANIFEST is (made by the build|already)' 'nor what the build makes' \
 	"$IMAGE" add --plan bad.plan a.img h.img
+cp a.img same.img
+gives 2 'is the old image itself' 'add does not write over the old image' \
+	"$IMAGE" add --plan replace same.img ./same.img
+gives 0 '' 'which stays as it is' cmp a.img same.img
 seq 1 9000000 > large
 printf 'file 0644 /large large\n' > bad.plan
 gives 5 'too small' 'add of what has no room' "$IMAGE" add --plan bad.plan a.img h.img
