@@ -10,8 +10,8 @@
 # Each step looks first and changes what differs; a second run changes nothing. What was
 # done is read back. With --dry-run every command is printed, and none is run.
 #
-# Exit codes: 0 done and read back; 1 AWS has something else than was sent; 2 usage;
-# 4 a program, file or right is missing; 5 failed.
+# Exit codes: 0 done and read back; 1 the image is not signed by the key or not that of the
+# documents, or AWS has something else than was sent; 2 usage; 4 a program, file or right is missing; 5 failed.
 set -eu
 LC_ALL=C
 AWS_PAGER=
@@ -103,6 +103,33 @@ read_options() {
 	STEPS=${STEPS:-account documents members release}
 }
 
+# Arguments: a step. Returns: 0 when it is to be done.
+has_step() {
+	case " $STEPS " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
+# Looks, before anything is made, whether the image is signed by the key and whether the
+# documents are those of this image: they accept no other. Needs no AWS.
+# Arguments: none. Returns: 0, or not at all.
+check_release() {
+	has_step release && [ "$DRY" = no ] || return 0
+	[ -x "$PROGRAM" ] || die 4 "$PROGRAM is missing: run make"
+	if [ "$KEY" = none ]; then set -- --unsigned; else set -- --key "$KEY"; fi
+	plan=$("$PROGRAM" publish --plan --json "$@" "$IMAGE") ||
+		die "$?" "$IMAGE is not what can be published; nothing was made"
+	manifest=$(printf '%s\n' "$plan" | jq -r .manifest_sha256) ||
+		die 5 "image publish --plan named no MANIFEST of $IMAGE"
+	for document in Mount Capture; do
+		document=$DOCUMENTS/FVol-$document.json
+		[ -r "$document" ] || die 4 "$document is missing: run make"
+		grep -q -e "--manifest-sha256 $manifest" "$document" ||
+			die 1 "$document is of another image than $IMAGE; nothing was made"
+	done
+}
+
 # Arguments: none. Returns: 0 with ACCOUNTS set, one a line; or not at all.
 check_options() {
 	case $REGION in
@@ -122,16 +149,24 @@ check_options() {
 	esac
 	[ -n "$MEMBERS" ] || die 2 '--members FILE is required; see --help'
 	[ -r "$MEMBERS" ] || die 4 "$MEMBERS cannot be read"
-	ACCOUNTS=$(sed 's/#.*//' "$MEMBERS" | tr -d ' \t\r' | grep . | sort -u) ||
-		die 2 "$MEMBERS names no account"
+	ACCOUNTS=$(sed 's/#.*//' "$MEMBERS" | tr -d ' \t\r' | grep . | sort -u) || :
+	[ -n "$ACCOUNTS" ] || die 2 "$MEMBERS names no account"
 	if printf '%s\n' "$ACCOUNTS" | grep -qvxE '[0-9]{12}'; then
 		die 2 "$MEMBERS holds what is not the number of an account"
 	fi
-	case " $STEPS " in
-	*' release '*)
-		[ -n "$KEY" ] || die 2 'release needs --key PUBLIC.pem, or --key none; see --help'
-		;;
+	case $VERIFY in
+	all | sample | none) ;;
+	*) die 2 '--verify takes all, sample or none' ;;
 	esac
+	case $PARENT in
+	'' | snap-[0-9a-f]*) ;;
+	*) die 2 '--parent takes snap-...' ;;
+	esac
+	if has_step release; then
+		[ -n "$KEY" ] || die 2 'release needs --key PUBLIC.pem, or --key none; see --help'
+		[ "$KEY" = none ] || [ -r "$KEY" ] || die 4 "$KEY cannot be read"
+		[ -r "$IMAGE" ] || die 4 "$IMAGE cannot be read: run make"
+	fi
 	command -v jq > /dev/null || die 4 'jq is not installed'
 	[ "$DRY" = yes ] || command -v aws > /dev/null || die 4 'the AWS CLI is not installed'
 }
@@ -253,15 +288,22 @@ register() {
 	tell 'documents: %s is registered, %s\n' "$name" "$wanted"
 }
 
+# Writes the accounts to share with, all but this one. Arguments: file. Returns: 0, or not
+# at all: a list that is cut short would take accounts away.
+list_others() {
+	printf '%s\n' "$ACCOUNTS" | grep -vx "$SELF" > "$1" || [ "$?" -eq 1 ] ||
+		die 5 "$1 cannot be written"
+}
+
 # Makes the accounts that may use a document exactly the members. Twenty are taken at once.
 # Arguments: name without FVol-. Returns: 0, or not at all.
 share_document() {
 	have=$(look '' aws ssm describe-document-permission --region "$REGION" \
 		--name "FVol-$1" --permission-type Share --query 'AccountIds[]' \
 		--output text) || die 5 "who may use FVol-$1 cannot be looked up"
-	printf '%s\n' "$have" | tr -s '[:blank:]' '\n' | grep -xE '[0-9]{12}|all' | sort -u \
-		> "$WORK/have" || :
-	printf '%s\n' "$ACCOUNTS" | grep -vx "$SELF" > "$WORK/want" || :
+	printf '%s\n' "$have" | tr -s '[:blank:]' '\n' | { grep -xE '[0-9]{12}|all' || :; } |
+		sort -u > "$WORK/have" || die 5 "$WORK/have cannot be written"
+	list_others "$WORK/want"
 	for change in add remove; do
 		case $change in
 		add) comm -13 "$WORK/have" "$WORK/want" ;;
@@ -364,7 +406,8 @@ do_members() {
 	tell 'members: the stack set %s stands\n' "$SET"
 }
 
-# Adds the accounts, or organisational units, that the stack set has not. IAM is one for all Regions, so one will do.
+# Adds the accounts, or organisational units, that the stack set has not. IAM is one for all
+# Regions, so one will do.
 # Arguments: none. Returns: 0, or not at all.
 add_instances() {
 	column=Account wanted=$ACCOUNTS
@@ -391,7 +434,6 @@ add_instances() {
 }
 
 do_release() {
-	[ "$DRY" = yes ] || [ -x "$PROGRAM" ] || die 4 "$PROGRAM is missing: run make"
 	find_self
 	key=$(output_of ReleaseKeyArn)
 	set -- publish --region "$REGION" --verify "$VERIFY" --json
@@ -409,11 +451,10 @@ do_release() {
 			tail -n 1)
 		[ -n "$snapshot" ] || die 5 'image publish named no snapshot'
 	fi
-	printf '%s\n' "$ACCOUNTS" | grep -vx "$SELF" > "$WORK/accounts" || :
-	if [ -s "$WORK/accounts" ]; then
-		run "$PROGRAM" share --region "$REGION" \
-			--accounts "$(paste -sd , - < "$WORK/accounts")" "$snapshot"
-	fi
+	list_others "$WORK/accounts"
+	set -- --nobody
+	[ ! -s "$WORK/accounts" ] || set -- --accounts "$(paste -sd , - < "$WORK/accounts")"
+	run "$PROGRAM" share --region "$REGION" "$@" "$snapshot"
 	tell 'release: %s is published and shared\n' "$snapshot"
 	tell_how "$snapshot"
 }
@@ -440,6 +481,7 @@ check_options
 WORK=$(mktemp -d) || die 5 'cannot make a directory'
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 5' HUP INT TERM
+check_release
 # The commands of a dry run.
 exec 3>&1
 for step in $STEPS; do "do_$step"; done

@@ -20,6 +20,9 @@ export STATE CALLS FVOL_POLL PATH
 failed=0
 printf '# members\n111122223333\n\n444455556666 # second\n' > "$WORK/members"
 cp -r "$DOCUMENTS" "$WORK/documents"
+MANIFEST=$(sed -n 's/.*--manifest-sha256 \([0-9a-f]\{64\}\).*/\1/p' \
+	"$WORK/documents/FVol-Mount.json")
+export MANIFEST
 
 # Arguments: what is tested; a command follows. Prints the verdict.
 check() {
@@ -108,7 +111,9 @@ bootstrap documents > "$WORK/told"
 check 'accounts go in twenties' [ "$(grep -c 'FVol-Mount.*to-add' "$CALLS")" -eq 3 ]
 echo 999988887777 > "$WORK/members"
 bootstrap documents release > "$WORK/told"
-check 'the security account is not shared with' sh -c '! grep -E "to-add|image share" "$CALLS"'
+check 'the security account is not shared with' sh -c '! grep -E "to-add|accounts .*999988887777" "$CALLS"'
+check 'and where it is alone nobody keeps the snapshot' \
+	called 'share --region eu-west-1 --nobody snap-0123'
 printf '111122223333\n' > "$WORK/members"
 
 rc=0
@@ -130,6 +135,17 @@ for what in publish share; do
 	FAIL=$what bootstrap account release > "$WORK/told" 2>&1 || rc=$?
 	check "a failed image $what is exit 5" [ "$rc" -eq 5 ]
 done
+rc=0
+FAIL=plan FAIL_CODE=1 bootstrap > "$WORK/told" 2>&1 || rc=$?
+check 'an image that the key did not sign is exit 1' [ "$rc" -eq 1 ]
+check 'before anything is made' no_call
+rc=0
+MANIFEST=$(printf '%064d' 0) bootstrap > "$WORK/told" 2>&1 || rc=$?
+check 'an image that is not that of the documents is exit 1' [ "$rc" -eq 1 ]
+check 'and nothing is made for it either' no_call
+check 'a key that is not there is exit 4' ends 4 --key "$WORK/none"
+check 'an image that is not there is exit 4' ends 4 --image "$WORK/none"
+check 'and makes nothing' no_call
 rm -f "$STATE"
 check 'without the account the rest is refused' ends 5 members
 check 'an organisation takes units' ends 0 --units ou-abcd-11111111,ou-abcd-22222222 \
@@ -144,9 +160,11 @@ echo 12345 > "$WORK/members"
 check 'a number that is none is exit 2' ends 2
 echo > "$WORK/members"
 check 'an empty list is exit 2' ends 2
+bootstrap > "$WORK/told" 2>&1 || :
+check 'and is called one' grep -q 'names no account' "$WORK/told"
 echo 111122223333 > "$WORK/members"
 for bad in '--region x' '--retention-days 0' '--object-lock none' '--snapshot-lock off' \
-	elsewhere '--unknown x' '--parent'; do
+	'--verify some' '--parent x' elsewhere '--unknown x' '--parent'; do
 	# shellcheck disable=SC2086 # several arguments
 	check "$bad is exit 2" ends 2 $bad
 done
