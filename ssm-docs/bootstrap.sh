@@ -221,8 +221,8 @@ output_of() {
 
 # Arguments: none. Returns: 0 with SELF set to the number of this account.
 find_self() {
-	SELF=$(look 000000000000 aws sts get-caller-identity --query Account --output text) ||
-		die 4 'AWS does not know the credentials'
+	SELF=$(look 000000000000 aws sts get-caller-identity --region "$REGION" \
+		--query Account --output text) || die 4 'AWS does not know the credentials'
 }
 
 do_account() {
