@@ -81,6 +81,10 @@ static int take_inode(struct checking *checking, struct ext2_inode_large *inode,
 	/* Several files may share one block of attributes. */
 	if (attributes && attributes < ext2fs_blocks_count(checking->fs->super))
 		ext2fs_mark_block_bitmap2(checking->used, attributes);
+	/* The kernel empties it when it grows a volume beyond what was reserved. */
+	if (checking->ino == EXT2_RESIZE_INO && !inode->i_blocks &&
+	    !ext2fs_has_feature_resize_inode(checking->fs->super))
+		return 0;
 	if (checking->ino == EXT2_RESIZE_INO)
 		return take(checking, inode->i_block[EXT2_DIND_BLOCK], 1, err);
 	if (inode->i_flags & EXT4_EXTENTS_FL)
