@@ -26,22 +26,9 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 cd "$WORK"
-failed=0
 
-# Arguments: exit code, pattern (extended) that the output must hold, title, command...
-gives() {
-	want=$1 pattern=$2 title=$3
-	shift 3
-	rc=0
-	"$@" > log 2>&1 || rc=$?
-	if [ "$rc" = "$want" ] && { [ -z "$pattern" ] || grep -qE -e "$pattern" log; }; then
-		echo "ok $title"
-	else
-		echo "FAIL $title: exit $rc, wanted $want and '$pattern'"
-		head -n 8 log | sed 's/^/     /'
-		failed=1
-	fi
-}
+# shellcheck source=/dev/null
+. "$HERE/checks.sh"
 
 # Arguments: image, debugfs command... Returns: 0; changes an image that no one mounts.
 change() {
@@ -320,4 +307,4 @@ if [ "$(id -u)" = 0 ] && losetup -f > /dev/null 2>&1; then
 else
 	echo 'skip image release devices: needs root and loop devices'
 fi
-exit $failed
+exit "${failed:?}"

@@ -20,22 +20,9 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 1' HUP INT TERM
 cd "$WORK"
-failed=0
 
-# Arguments: exit code, pattern (extended) that the output must hold, title, command...
-gives() {
-	want=$1 pattern=$2 title=$3
-	shift 3
-	rc=0
-	"$@" > log 2>&1 || rc=$?
-	if [ "$rc" = "$want" ] && { [ -z "$pattern" ] || grep -qE -e "$pattern" log; }; then
-		echo "ok $title"
-	else
-		echo "FAIL $title: exit $rc, wanted $want and '$pattern'"
-		head -n 8 log | sed 's/^/     /'
-		failed=1
-	fi
-}
+# shellcheck source=/dev/null
+. "$HERE/checks.sh"
 
 hash_x86_64() { "$ROOT/build/release/x86_64/bin/hash" "$@"; }
 hash_aarch64() { qemu-aarch64-static "$ROOT/build/release/aarch64/bin/hash" "$@"; }
@@ -293,4 +280,4 @@ gives 0 '' 'no private key is in any output' sh -c '
 		od -An -v -tx1 "$f" | tr -d " \n" | grep -qF "$secret" && exit 1
 	done
 	! grep -l "PRIVATE KEY" ./*.img ./*.MANIFEST log'
-exit $failed
+exit "${failed:?}"
