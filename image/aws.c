@@ -3,17 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
+#include "toolkit/lib/awscall.h"
 #include "toolkit/lib/json.h"
 
 #define ATTEMPTS 10
 #define BASE_MS 100
-#define CAP_MS 20000
 /* A page of 1,000 blocks is some 150 KiB, one of 200 snapshots with tags some 400. */
 #define ANSWER_SIZE (2 * 1024 * 1024)
-#define HEADERS_MAX (AWS_PAIRS + 6)
+#define HEADERS_MAX (AWS_PAIRS + AWSCALL_HEADERS + 3)
 #define WANTED_MAX 8
 
 struct aws {
@@ -30,14 +29,6 @@ struct aws {
 };
 
 static const char *const service_names[AWS_SERVICES] = { "ebs", "ec2", "kms" };
-
-static bool region_ok(const char *region)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	size_t len = strlen(region);
-
-	return len && len < 40 && strspn(region, allowed) == len;
-}
 
 static int set_host(struct aws *aws, enum aws_service service, struct err *err)
 {
@@ -75,7 +66,7 @@ struct aws *aws_new(const struct aws_config *config, struct err *err)
 		aws->config.attempts = ATTEMPTS;
 	if (!aws->config.base_ms)
 		aws->config.base_ms = BASE_MS;
-	if (!region_ok(config->region)) {
+	if (!awscall_region(config->region)) {
 		err_set(err, ERR_USAGE, "no Region has this name");
 		goto fail;
 	}
@@ -275,39 +266,6 @@ static bool interrupted(const struct aws *aws)
 	return aws->config.http.interrupted && *aws->config.http.interrupted;
 }
 
-/* "Full jitter": anything from nothing to the doubled wait, so that clients spread. */
-static void wait_jittered(const struct aws *aws, unsigned attempt)
-{
-	uint64_t most = (uint64_t)aws->config.base_ms << (attempt < 12 ? attempt : 12);
-	uint32_t random = 0;
-	uint64_t ms;
-
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		random = UINT32_MAX / 2;
-	ms = (most < CAP_MS ? most : CAP_MS) * random / UINT32_MAX;
-	while (ms && !interrupted(aws)) {
-		uint64_t step = ms < 100 ? ms : 100;
-
-		nanosleep(&(struct timespec){ .tv_nsec = (long)step * 1000000 }, NULL);
-		ms -= step;
-	}
-}
-
-/* Adopts the service's clock where it differs by minutes. Returns whether it did. */
-static bool adopt_clock(struct aws *aws, const struct http_wanted *date)
-{
-	struct tm tm = { 0 };
-	time_t skew;
-
-	if (!date->found || !strptime(date->value, "%a, %d %b %Y %H:%M:%S", &tm))
-		return false;
-	skew = timegm(&tm) - time(NULL);
-	if (skew - aws->skew_s > -60 && skew - aws->skew_s < 60)
-		return false;
-	aws->skew_s = skew;
-	return true;
-}
-
 /* ---- One attempt. ---- */
 
 struct prepared {
@@ -356,17 +314,8 @@ static int prepare(struct aws *aws, const struct aws_call *call,
 		     aws->host[call->service], call->path, query[0] ? "?" : "",
 		     query) >= (int)sizeof(out->url))
 		return err_set(err, ERR_USAGE, "the request is too long");
-	/* "Host:" is the HTTP client's. */
-	for (n = 0; n + 1 < request.n_headers; n++)
-		out->headers[n] =
-			(struct http_header){ headers[n + 1].name, headers[n + 1].value };
-	out->headers[n++] = (struct http_header){ "X-Amz-Date", out->signature.date };
-	if (keys->token[0])
-		out->headers[n++] =
-			(struct http_header){ "X-Amz-Security-Token", keys->token };
-	out->headers[n++] =
-		(struct http_header){ "Authorization", out->signature.authorization };
-	out->n_headers = n;
+	out->n_headers =
+		awscall_headers(&request, keys->token, &out->signature, out->headers);
 	return 0;
 }
 
@@ -475,11 +424,11 @@ static bool try_again(struct aws *aws, unsigned n, int rc, enum http_class class
 		bool renewed = keys_expired(aws) &&
 			       credentials_expired(aws->config.credentials, keys);
 
-		if (!renewed && !(skewed(aws) && adopt_clock(aws, date)))
+		if (!renewed && !(skewed(aws) && awscall_adopt_clock(date, &aws->skew_s)))
 			return false;
 	}
 	aws->retries++;
-	wait_jittered(aws, n);
+	awscall_wait(aws->config.base_ms, n, aws->config.http.interrupted);
 	return !interrupted(aws);
 }
 

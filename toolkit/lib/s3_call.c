@@ -3,15 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
+
+#include "toolkit/lib/awscall.h"
 
 #define ATTEMPTS 10
 #define BASE_MS 100
-#define CAP_MS 20000
 /* ListParts with 100 parts is about 30 KiB. */
 #define ANSWER_SIZE (64 * 1024)
-#define HEADERS_MAX (S3_CALL_PAIRS + 6)
+#define HEADERS_MAX (S3_CALL_PAIRS + AWSCALL_HEADERS + 3)
 
 struct s3 {
 	struct s3_config config;
@@ -53,14 +53,6 @@ static bool bucket_ok(const char *bucket)
 	size_t len = strlen(bucket);
 
 	return len >= 3 && len <= 63 && strspn(bucket, allowed) == len;
-}
-
-static bool region_ok(const char *region)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	size_t len = strlen(region);
-
-	return len && len < 40 && strspn(region, allowed) == len;
 }
 
 /* Which host is asked. A bucket with a dot would not match S3's wildcard certificate. */
@@ -114,7 +106,7 @@ struct s3 *s3_new(const struct s3_config *config, struct err *err)
 			err_set(err, ERR_USAGE, "no bucket can have this name");
 			goto fail;
 		}
-		if (!region_ok(config->region)) {
+		if (!awscall_region(config->region)) {
 			err_set(err, ERR_USAGE, "no Region has this name");
 			goto fail;
 		}
@@ -244,40 +236,6 @@ static bool interrupted(const struct s3 *s3)
 	return s3->config.http.interrupted && *s3->config.http.interrupted;
 }
 
-/* "Full jitter": anything from nothing to the doubled wait, so that clients spread. */
-static void wait_jittered(const struct s3 *s3, unsigned attempt)
-{
-	uint64_t most = (uint64_t)s3->config.base_ms << (attempt < 12 ? attempt : 12);
-	uint32_t random = 0;
-	uint64_t ms;
-
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		random = UINT32_MAX / 2;
-	ms = (most < CAP_MS ? most : CAP_MS) * random / UINT32_MAX;
-	while (ms && !interrupted(s3)) {
-		uint64_t step = ms < 100 ? ms : 100;
-
-		nanosleep(&(struct timespec){ .tv_nsec = (long)step * 1000000 }, NULL);
-		ms -= step;
-	}
-}
-
-/* Adopts the server's clock where it says that ours is wrong. Returns whether it did. */
-static bool adopt_clock(struct s3 *s3, const struct http_wanted *date)
-{
-	struct tm tm = { 0 };
-	time_t skew;
-
-	if (!date->found || !strptime(date->value, "%a, %d %b %Y %H:%M:%S", &tm))
-		return false;
-	skew = timegm(&tm) - time(NULL);
-	/* The same difference did not help. */
-	if (skew - s3->skew_s > -60 && skew - s3->skew_s < 60)
-		return false;
-	s3->skew_s = skew;
-	return true;
-}
-
 static int build_path(const struct s3 *s3, const char *key, char *path, size_t size,
 		      struct err *err)
 {
@@ -353,17 +311,8 @@ static int prepare(struct s3 *s3, const struct s3_call *call,
 	sigv4_encode(path, true, encoded, sizeof(encoded));
 	snprintf(out->url, sizeof(out->url), "%s%s%s%s", s3->origin, encoded,
 		 query[0] ? "?" : "", query);
-	/* "Host:" is the HTTP client's. */
-	for (n = 0; n + 1 < request.n_headers; n++)
-		out->headers[n] =
-			(struct http_header){ headers[n + 1].name, headers[n + 1].value };
-	out->headers[n++] = (struct http_header){ "X-Amz-Date", out->signature.date };
-	if (keys->token[0])
-		out->headers[n++] =
-			(struct http_header){ "X-Amz-Security-Token", keys->token };
-	out->headers[n++] =
-		(struct http_header){ "Authorization", out->signature.authorization };
-	out->n_headers = n;
+	out->n_headers =
+		awscall_headers(&request, keys->token, &out->signature, out->headers);
 	return 0;
 }
 
@@ -459,13 +408,13 @@ static bool try_again(struct s3 *s3, unsigned n, int rc, enum http_class class,
 		if (!credentials_expired(s3->config.credentials, keys))
 			return false;
 	} else if (rc == 0 && is(s3, "RequestTimeTooSkewed")) {
-		if (!adopt_clock(s3, date))
+		if (!awscall_adopt_clock(date, &s3->skew_s))
 			return false;
 	} else if (rc == 0 && !again_later(s3)) {
 		return false;
 	}
 	s3->retries++;
-	wait_jittered(s3, n);
+	awscall_wait(s3->config.base_ms, n, s3->config.http.interrupted);
 	return !interrupted(s3);
 }
 
