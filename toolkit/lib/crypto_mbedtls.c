@@ -1,5 +1,6 @@
 /* The room of mbedTLS's cryptography: the portable SHA-256, ECDSA on P-256, and PEM. */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS /* to the state of a running hash */
+#include <mbedtls/base64.h>
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/pem.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "toolkit/lib/base64.h"
 #include "toolkit/lib/sha1.h"
 #include "toolkit/lib/sha256_impl.h"
 #include "toolkit/lib/signature.h"
@@ -197,4 +199,23 @@ bool crypto_verify(const uint8_t point[KEY_POINT_LEN], const uint8_t digest[SHA2
 	mbedtls_ecp_point_free(&q);
 	mbedtls_ecp_keypair_free(&pair);
 	return good;
+}
+
+size_t base64_encode(const void *data, size_t len_bytes, char *out)
+{
+	size_t len = 0;
+
+	mbedtls_base64_encode((unsigned char *)out, BASE64_SIZE(len_bytes), &len, data,
+			      len_bytes);
+	return len;
+}
+
+ssize_t base64_decode(const char *text, size_t text_len, void *out, size_t room)
+{
+	size_t len = 0;
+
+	if (mbedtls_base64_decode(out, room, &len, (const unsigned char *)text,
+				  text_len) != 0)
+		return -1;
+	return (ssize_t)len;
 }

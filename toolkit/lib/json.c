@@ -127,23 +127,38 @@ struct json_node *json_add_array(struct json *doc, struct json_node *in, const c
 void json_add_str(struct json *doc, struct json_node *in, const char *key,
 		  const char *value)
 {
-	static const char replacement[] = "\xef\xbf\xbd";
-	char *clean = malloc(3 * strlen(value) + 1);
-	char *to = clean;
+	json_add_strn(doc, in, key, value, strlen(value));
+}
 
+void json_add_strn(struct json *doc, struct json_node *in, const char *key,
+		   const char *value, size_t len_bytes)
+{
+	static const char replacement[] = "\xef\xbf\xbd";
+	char *clean, *to;
+
+	if (utf8_valid(value, len_bytes)) {
+		add(doc, in, key, yyjson_mut_strncpy(doc->doc, value, len_bytes));
+		return;
+	}
+	clean = to = malloc(3 * len_bytes + 1);
 	if (!clean) {
 		doc->failed = true;
 		return;
 	}
-	for (const char *from = value; *from;) {
-		size_t len = utf8_len((const unsigned char *)from);
+	for (size_t at = 0; at < len_bytes;) {
+		size_t len = utf8_len_in(value + at, len_bytes - at);
 
-		memcpy(to, len ? from : replacement, len ? len : 3);
+		memcpy(to, len ? value + at : replacement, len ? len : 3);
 		to += len ? len : 3;
-		from += len ? len : 1;
+		at += len ? len : 1;
 	}
 	add(doc, in, key, yyjson_mut_strncpy(doc->doc, clean, (size_t)(to - clean)));
 	free(clean);
+}
+
+void json_add_null(struct json *doc, struct json_node *in, const char *key)
+{
+	add(doc, in, key, yyjson_mut_null(doc->doc));
 }
 
 void json_add_u64(struct json *doc, struct json_node *in, const char *key, uint64_t value)
@@ -159,6 +174,11 @@ void json_add_i64(struct json *doc, struct json_node *in, const char *key, int64
 void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value)
 {
 	add(doc, in, key, yyjson_mut_bool(doc->doc, value));
+}
+
+void json_fail(struct json *doc)
+{
+	doc->failed = true;
 }
 
 static char *write_text(struct json *doc, bool pretty, const yyjson_alc *alc,

@@ -32,10 +32,16 @@ struct json_node *json_add_object(struct json *doc, struct json_node *in,
 struct json_node *json_add_array(struct json *doc, struct json_node *in, const char *key);
 void json_add_str(struct json *doc, struct json_node *in, const char *key,
 		  const char *value);
+/* The same for len bytes, which may hold anything. */
+void json_add_strn(struct json *doc, struct json_node *in, const char *key,
+		   const char *value, size_t len_bytes);
+void json_add_null(struct json *doc, struct json_node *in, const char *key);
 void json_add_u64(struct json *doc, struct json_node *in, const char *key,
 		  uint64_t value);
 void json_add_i64(struct json *doc, struct json_node *in, const char *key, int64_t value);
 void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value);
+/* Marks the document as one that memory ran out for: see json_text(). */
+void json_fail(struct json *doc);
 
 /*
  * The document as text, one line, or indented and ended by a newline when pretty. The

@@ -14,7 +14,7 @@ struct person {
 	int32_t pid, ppid, tgid;
 	uint64_t start_ticks;
 	uint64_t netns, mntns, pidns, userns; /* inodes; 0: not readable */
-	char comm[16];			      /* as the kernel keeps it, not ended by NUL when full */
+	char comm[16]; /* as the kernel keeps it, not ended by NUL when full */
 	uint8_t comm_len;
 	bool kernel_thread;
 	bool fds_read; /* all its descriptors are known */
@@ -33,7 +33,8 @@ struct known_file {
 	bool deleted;
 	int32_t pids[4]; /* the first that referred to it; 0: none */
 	char *path;	 /* as the link says; NUL-terminated, bytes of the attacker's */
-	/* By which it can be opened again without its name: PID and what below /proc/PID. */
+	/* By which it can be opened again without its name: PID and what below /proc/PID.
+	 */
 	char via[48];
 };
 
@@ -54,20 +55,22 @@ struct census {
 	size_t file_count, file_room;
 	uint32_t *file_table; /* hash of (dev, inode) to index + 1 */
 	size_t file_table_room;
-	bool failed; /* memory ran out, or there was more than fits: something is missing */
+	bool failed; /* memory ran out, or there was more than fits: something is missing
+		      */
 };
 
 void census_add_person(struct census *census, const struct person *person);
 void census_add_owner(struct census *census, uint64_t inode, int32_t pid, int32_t fd);
-/* Adds a file or a role and a pid to one that is known. path and via are copied. Returns it,
- * or NULL when it could not be kept. */
+/* Adds a file or a role and a pid to one that is known. path and via are copied. Returns
+ * it, or NULL when it could not be kept. */
 struct known_file *census_add_file(struct census *census, uint32_t major, uint32_t minor,
 				   uint64_t inode, const char *path, uint8_t role,
 				   int32_t pid);
 void census_sort(struct census *census);
 /* NULL when there is none; after census_sort(). */
 const struct person *census_person(const struct census *census, int32_t pid);
-/* The first of *count owners of a socket; NULL when nobody holds it. After census_sort(). */
+/* The first of *count owners of a socket; NULL when nobody holds it. After census_sort().
+ */
 const struct owner *census_owners(const struct census *census, uint64_t inode,
 				  size_t *count);
 void census_free(struct census *census);

@@ -18,8 +18,8 @@ struct options {
 	const char *from;		 /* records to make the other outputs of */
 	const char *proc, *sys, *root;	 /* trees of tests */
 	struct s3_options s3;
-	bool no_hash;	  /* executables are not hashed */
-	bool no_recover;  /* deleted files are not saved */
+	bool no_hash;	 /* executables are not hashed */
+	bool no_recover; /* deleted files are not saved */
 	bool redact, json;
 	bool no_environ;
 	int32_t memory[TRIAGE_MEMORY_MAX]; /* pids whose memory is saved */

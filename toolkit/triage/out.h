@@ -49,9 +49,9 @@ struct derived {
 	int (*end)(void *state, struct err *err);
 	void (*free)(void *state); /* in every case, NULL included */
 };
-extern const struct derived derived_report;	/* report.html */
-extern const struct derived derived_timesketch; /* timesketch.jsonl */
-extern const struct derived derived_bodyfile;	/* bodyfile.txt */
+extern const struct derived derived_report;	    /* report.html */
+extern const struct derived derived_timesketch;	    /* timesketch.jsonl */
+extern const struct derived derived_bodyfile;	    /* bodyfile.txt */
 extern const struct derived derived_varc_processes; /* processes.json */
 extern const struct derived derived_varc_files;	    /* open_files.json */
 

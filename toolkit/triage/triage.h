@@ -19,6 +19,23 @@
 #include "toolkit/triage/options.h"
 #include "toolkit/triage/out.h"
 
+/* Why something could not be read; the names are those of the schema. */
+enum triage_reason {
+	REASON_CAPABILITY,
+	REASON_YAMA,
+	REASON_HIDEPID,
+	REASON_SECCOMP,
+	REASON_LSM,
+	REASON_USER_NAMESPACE,
+	REASON_GONE,
+	REASON_BLOCKED,
+	REASON_TOO_LARGE,
+	REASON_NOT_SUPPORTED,
+	REASON_WOULD_CHANGE_HOST,
+	REASON_ERROR,
+	REASON_COUNT,
+};
+
 struct triage {
 	const struct options *opt; /* borrowed */
 	/* The trees that are read; borrowed. */
@@ -35,6 +52,7 @@ struct triage {
 	/* Counts for the record `end`. */
 	uint64_t processes, coherent, sockets, recovered, blocked, swept_to;
 	uint64_t findings[3]; /* by severity */
+	uint64_t unread[REASON_COUNT];
 	bool incomplete;
 };
 
@@ -58,22 +76,6 @@ void triage_add_hex(struct json *doc, struct json_node *in, const char *key,
 void triage_add_dev(struct json *doc, struct json_node *in, const char *key,
 		    unsigned major, unsigned minor);
 
-/* Why something could not be read; the names are those of the schema. */
-enum triage_reason {
-	REASON_CAPABILITY,
-	REASON_YAMA,
-	REASON_HIDEPID,
-	REASON_SECCOMP,
-	REASON_LSM,
-	REASON_USER_NAMESPACE,
-	REASON_GONE,
-	REASON_BLOCKED,
-	REASON_TOO_LARGE,
-	REASON_NOT_SUPPORTED,
-	REASON_WOULD_CHANGE_HOST,
-	REASON_ERROR,
-	REASON_COUNT,
-};
 const char *triage_reason_name(enum triage_reason reason);
 
 /*
@@ -85,6 +87,9 @@ int triage_unread(struct triage *t, const char *what, enum triage_reason reason,
 /* The reason behind an errno of a file of the system: EACCES and EPERM are a capability
  * that is missing, or the LSM when none is. */
 enum triage_reason triage_reason_of(const struct triage *t, int errnum);
+
+/* "EACCES" and the like; `other` takes the text of what is not known by name. */
+const char *triage_errno_name(int errnum, char other[24]);
 
 enum triage_severity { SEVERITY_HIGH, SEVERITY_MEDIUM, SEVERITY_LOW };
 
