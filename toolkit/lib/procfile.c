@@ -1,0 +1,99 @@
+#include "toolkit/lib/procfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "toolkit/lib/io.h"
+
+#define FIRST_ROOM (16 * 1024)
+/* What a long file needed is given back before the next. */
+#define KEPT_ROOM (256 * 1024)
+
+static int make_room(struct proctext *text, size_t room)
+{
+	char *larger;
+
+	if (text->room_bytes >= room)
+		return 0;
+	larger = realloc(text->data, room);
+	if (!larger)
+		return ENOMEM;
+	text->data = larger;
+	text->room_bytes = room;
+	return 0;
+}
+
+static int begin(struct proctext *text, size_t room)
+{
+	if (text->room_bytes > KEPT_ROOM)
+		procfile_free(text);
+	text->len_bytes = 0;
+	text->truncated = false;
+	if (make_room(text, room) != 0)
+		return ENOMEM;
+	text->data[0] = '\0';
+	return 0;
+}
+
+int procfile_read(int dirfd, const char *name, size_t max_bytes, struct proctext *text)
+{
+	int rc = begin(text, FIRST_ROOM), fd;
+	ssize_t n;
+
+	if (rc)
+		return rc;
+	fd = openat(dirfd, name,
+		    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+	if (fd < 0)
+		return errno;
+	for (;;) {
+		size_t room = text->room_bytes - text->len_bytes - 1;
+
+		if (room < FIRST_ROOM / 4) {
+			rc = make_room(text, text->room_bytes * 2);
+			if (rc)
+				break;
+			continue;
+		}
+		n = read(fd, text->data + text->len_bytes, room);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			rc = n < 0 ? errno : 0;
+			break;
+		}
+		text->len_bytes += (size_t)n;
+		if (text->len_bytes > max_bytes) {
+			text->len_bytes = max_bytes;
+			text->truncated = true;
+			break;
+		}
+	}
+	text->data[text->len_bytes] = '\0';
+	io_close(&fd);
+	return rc;
+}
+
+int procfile_link(int dirfd, const char *name, struct proctext *text)
+{
+	int rc = begin(text, FIRST_ROOM);
+	ssize_t n;
+
+	if (rc)
+		return rc;
+	n = readlinkat(dirfd, name, text->data, text->room_bytes - 1);
+	if (n < 0)
+		return errno;
+	text->len_bytes = (size_t)n;
+	text->data[n] = '\0';
+	return 0;
+}
+
+void procfile_free(struct proctext *text)
+{
+	free(text->data);
+	*text = (struct proctext){ 0 };
+}

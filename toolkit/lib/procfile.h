@@ -1,0 +1,28 @@
+/*
+ * Files of /proc read whole: they have no length, may be any bytes, and what stands in
+ * them is the attacker's. The buffer is kept from file to file.
+ */
+#ifndef FVOL_PROCFILE_H
+#define FVOL_PROCFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct proctext {
+	char *data; /* ended by a NUL that is not counted */
+	size_t len_bytes, room_bytes;
+	bool truncated; /* there was more than was allowed */
+};
+
+/*
+ * Reads NAME below dirfd, max_bytes at most. Returns 0, or an errno, with what was read
+ * until then in *text. Never waits for a FIFO or a terminal, never follows a link.
+ */
+int procfile_read(int dirfd, const char *name, size_t max_bytes, struct proctext *text);
+
+/* The target of a symbolic link, likewise. */
+int procfile_link(int dirfd, const char *name, struct proctext *text);
+
+void procfile_free(struct proctext *text);
+
+#endif
