@@ -186,10 +186,30 @@ const struct owner *census_owners(const struct census *census, uint64_t inode,
 	return *count ? &census->owners[low] : NULL;
 }
 
-void census_free(struct census *census)
+const struct known_file *census_file(const struct census *census, uint32_t major,
+				     uint32_t minor, uint64_t inode)
+{
+	size_t slot = census->file_table_room ? slot_of(census, major, minor, inode) : 0;
+
+	return census->file_table_room && census->file_table[slot]
+		       ? &census->files[census->file_table[slot] - 1]
+		       : NULL;
+}
+
+void census_clear(struct census *census)
 {
 	for (size_t i = 0; i < census->file_count; i++)
 		free(census->files[i].path);
+	if (census->file_count)
+		memset(census->file_table, 0,
+		       census->file_table_room * sizeof(*census->file_table));
+	census->person_count = census->owner_count = census->file_count = 0;
+	census->failed = false;
+}
+
+void census_free(struct census *census)
+{
+	census_clear(census);
 	free(census->persons);
 	free(census->owners);
 	free(census->files);

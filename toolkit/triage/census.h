@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "toolkit/lib/sha256.h"
+
 struct person {
 	int32_t pid, ppid, tgid;
 	uint64_t start_ticks;
@@ -30,7 +32,8 @@ struct known_file {
 	uint64_t inode;
 	uint32_t major, minor;
 	uint8_t roles; /* bits of FILE_ROLE_ */
-	bool deleted;
+	bool deleted, hashed;
+	uint8_t sha256[SHA256_LEN]; /* when hashed */
 	int32_t pids[4]; /* the first that referred to it; 0: none */
 	char *path;	 /* as the link says; NUL-terminated, bytes of the attacker's */
 	/* By which it can be opened again without its name: PID and what below /proc/PID.
@@ -73,6 +76,11 @@ const struct person *census_person(const struct census *census, int32_t pid);
  */
 const struct owner *census_owners(const struct census *census, uint64_t inode,
 				  size_t *count);
+/* NULL when it is not known. */
+const struct known_file *census_file(const struct census *census, uint32_t major,
+				     uint32_t minor, uint64_t inode);
+/* Empties it and keeps its memory. */
+void census_clear(struct census *census);
 void census_free(struct census *census);
 
 #endif

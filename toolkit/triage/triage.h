@@ -18,6 +18,7 @@
 #include "toolkit/triage/census.h"
 #include "toolkit/triage/options.h"
 #include "toolkit/triage/out.h"
+#include "toolkit/triage/pids.h"
 
 /* Why something could not be read; the names are those of the schema. */
 enum triage_reason {
@@ -36,6 +37,8 @@ enum triage_reason {
 	REASON_COUNT,
 };
 
+struct process_lost;
+
 struct triage {
 	const struct options *opt; /* borrowed */
 	/* The trees that are read; borrowed. */
@@ -43,11 +46,20 @@ struct triage {
 	/* They are the running kernel's: system calls may be asked as well. False for
 	 * trees that were made up by tests. */
 	bool live;
+	/* A procfs of our own that nobody can mount over and nobody else sees, or -1. */
+	int detachedfd;
+	int32_t self_pid;
+	uint64_t userns;       /* our own; 0: not known */
+	uint64_t ticks_per_s;  /* of start times */
+	bool hidepid;	       /* /proc shows only some of the processes */
 	uint64_t capabilities; /* our own effective ones, bit by number */
 	int64_t start_ns;      /* CLOCK_REALTIME */
 	int64_t boot_ns;       /* CLOCK_REALTIME at boot */
 	struct census census;  /* who was there */
+	struct pids pids;      /* who shows whom */
 	struct out *out;       /* where records go */
+	struct process_lost *lost; /* files to be saved, see process.h */
+	size_t lost_count, lost_room;
 
 	/* Counts for the record `end`. */
 	uint64_t processes, coherent, sockets, recovered, blocked, swept_to;
@@ -107,10 +119,20 @@ struct json *triage_finding(struct triage *t, const char *kind,
  * size. Returns buf. */
 const char *triage_shown(const void *bytes, size_t len_bytes, char *buf, size_t size);
 
+/* Takes a file that is to be saved, unless it is known already: false then, and it stays
+ * the caller's. */
+bool triage_keep_lost(struct triage *t, const struct process_lost *lost);
+
+/* Reads these processes, which `views` show (NULL: all do), and emits them. */
+int collect_pids(struct triage *t, const int32_t *pids, size_t count,
+		 const char *const *views, struct err *err);
+
 /* The parts of a run; each emits its records and returns 0, or -1 with err when a record
  * could not be written: what cannot be read is a record, no failure. */
 int collect_processes(struct triage *t, struct err *err); /* fills t->census */
 int collect_hidden(struct triage *t, struct err *err);	  /* processes */
+int collect_lost(struct triage *t, struct err *err); /* saves files without a name */
+int collect_memory(struct triage *t, struct err *err); /* of --memory */
 int collect_network(struct triage *t, struct err *err);
 int collect_modules(struct triage *t, struct err *err); /* and the record `kernel` */
 int collect_bpf(struct triage *t, struct err *err);

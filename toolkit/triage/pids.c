@@ -1,0 +1,253 @@
+#include "toolkit/triage/pids.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "toolkit/lib/interrupt.h"
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/procfile.h"
+#include "toolkit/lib/procstat.h"
+#include "toolkit/triage/triage.h"
+
+/* PID_MAX_LIMIT of linux/threads.h. */
+#define PID_LIMIT (4 * 1024 * 1024)
+#define CGROUPS_MAX 20000
+#define CGROUP_DEPTH 24
+
+bool pidset_make(struct pidset *set, int32_t end)
+{
+	set->words = calloc((size_t)end / 64 + 1, sizeof(*set->words));
+	set->end = set->words ? end : 0;
+	return set->words;
+}
+
+void pidset_free(struct pidset *set)
+{
+	free(set->words);
+	*set = (struct pidset){ 0 };
+}
+
+bool pidset_has(const struct pidset *set, int32_t pid)
+{
+	return pid >= 0 && pid < set->end && set->words[pid / 64] >> pid % 64 & 1;
+}
+
+void pidset_add(struct pidset *set, int32_t pid)
+{
+	if (pid >= 0 && pid < set->end)
+		set->words[pid / 64] |= UINT64_C(1) << pid % 64;
+}
+
+static int32_t pid_max(const struct triage *t)
+{
+	struct proctext text = { 0 };
+	long value = 0;
+
+	if (procfile_read(t->procfd, "sys/kernel/pid_max", 64, &text) == 0)
+		value = strtol(text.data, NULL, 10);
+	procfile_free(&text);
+	return value > 0 && value <= PID_LIMIT ? (int32_t)value : PID_LIMIT;
+}
+
+/* A signal of number 0 is none: the kernel only looks whether it could be sent. */
+static void *sweep(void *arg)
+{
+	struct triage *t = arg;
+
+	for (int32_t pid = 1; pid < t->pids.max && !interrupted; pid++)
+		if (kill(pid, 0) == 0 || errno == EPERM)
+			pidset_add(&t->pids.alive, pid);
+	t->pids.swept = !interrupted;
+	return NULL;
+}
+
+int pids_begin(struct triage *t, struct err *err)
+{
+	struct pids *pids = &t->pids;
+
+	pids->max = pid_max(t);
+	if (!pidset_make(&pids->listed, pids->max) ||
+	    !pidset_make(&pids->detached, pids->max) ||
+	    !pidset_make(&pids->taken, pids->max) ||
+	    !pidset_make(&pids->alive, pids->max))
+		return err_sys(err, ENOMEM, "looking for processes");
+	if (t->live)
+		pids->sweeping = pthread_create(&pids->sweeper, NULL, sweep, t) == 0;
+	return 0;
+}
+
+void pids_join(struct triage *t)
+{
+	if (t->pids.sweeping)
+		pthread_join(t->pids.sweeper, NULL);
+	t->pids.sweeping = false;
+	t->swept_to = t->pids.swept ? (uint64_t)t->pids.max - 1 : 0;
+}
+
+/* A name of digits alone; 0 for any other. */
+static int32_t pid_of(const char *name)
+{
+	size_t len = strspn(name, "0123456789");
+	long value = len && len < 9 && !name[len] ? strtol(name, NULL, 10) : 0;
+
+	return value > 0 && value < PID_LIMIT ? (int32_t)value : 0;
+}
+
+int pids_list_into(int procfd, struct pidset *set)
+{
+	int fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		io_close(&fd);
+		return -1;
+	}
+	while (errno = 0, (entry = readdir(dir)))
+		pidset_add(set, pid_of(entry->d_name));
+	rc = errno;
+	closedir(dir);
+	errno = rc;
+	return rc ? -1 : 0;
+}
+
+size_t pids_list(struct triage *t, int32_t **list, struct err *err)
+{
+	struct pids *pids = &t->pids;
+	size_t count = 0, room = 0;
+	int32_t *larger;
+
+	*list = NULL;
+	if (pids_list_into(t->procfd, &pids->listed) < 0) {
+		err_sys(err, errno, "listing /proc");
+		return SIZE_MAX;
+	}
+	if (t->detachedfd >= 0)
+		pids_list_into(t->detachedfd, &pids->detached);
+	for (int32_t word = 0; word < pids->max / 64 + 1; word++) {
+		uint64_t fresh = (pids->listed.words[word] | pids->detached.words[word]) &
+				 ~pids->taken.words[word];
+
+		pids->taken.words[word] |= fresh;
+		for (; fresh; fresh &= fresh - 1) {
+			if (count == room) {
+				room = room ? room * 2 : 512;
+				larger = realloc(*list, room * sizeof(**list));
+				if (!larger) {
+					err_sys(err, ENOMEM, "listing /proc");
+					free(*list);
+					return SIZE_MAX;
+				}
+				*list = larger;
+			}
+			(*list)[count++] = word * 64 + __builtin_ctzll(fresh);
+		}
+	}
+	return count;
+}
+
+/* The process that a thread belongs to, as a look-up of its own name tells; 0: unknown. */
+static int32_t tgid_of(int procfd, int32_t pid)
+{
+	struct proctext text = { 0 };
+	struct procstatus status;
+	char name[32];
+	int32_t tgid = 0;
+
+	snprintf(name, sizeof(name), "%d/status", pid);
+	if (procfd >= 0 && procfile_read(procfd, name, 65536, &text) == 0 &&
+	    procstatus_parse(text.data, text.len_bytes, &status))
+		tgid = status.tgid;
+	procfile_free(&text);
+	return tgid;
+}
+
+int pids_ask(const struct triage *t, int32_t pid)
+{
+	int fd, why;
+	int32_t tgid;
+
+	if (kill(pid, 0) < 0 && errno != EPERM)
+		return 0;
+	/* Linux 5.3; a thread that leads no group is refused, by EINVAL or ENOENT. */
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	why = errno;
+	if (fd >= 0) {
+		close(fd);
+		return 1;
+	}
+	if (why == ESRCH)
+		return 0;
+	if (why == EINVAL || why == ENOENT)
+		return 2;
+	tgid = tgid_of(t->detachedfd, pid);
+	if (!tgid)
+		tgid = tgid_of(t->procfd, pid);
+	return !tgid ? -1 : tgid == pid ? 1 : 2;
+}
+
+static void take_members(int dirfd, struct pidset *set, size_t *count,
+			 struct proctext *text)
+{
+	if (procfile_read(dirfd, "cgroup.procs", 8u << 20, text) != 0)
+		return;
+	for (const char *at = text->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		pidset_add(set, (int32_t)strtol(at, NULL, 10));
+		++*count;
+	}
+}
+
+static void walk_cgroups(int parentfd, const char *name, int depth, struct pidset *set,
+			 size_t *count, size_t *left, struct proctext *text)
+{
+	int fd = openat(parentfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		io_close(&fd);
+		return;
+	}
+	take_members(dirfd(dir), set, count, text);
+	while (depth < CGROUP_DEPTH && *left && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		--*left;
+		walk_cgroups(dirfd(dir), entry->d_name, depth + 1, set, count, left, text);
+	}
+	closedir(dir);
+}
+
+size_t pids_of_cgroups(const struct triage *t, struct pidset *set)
+{
+	/* Version 2 alone, beside version 1, and version 1 under systemd. */
+	static const char *const roots[] = { "fs/cgroup", "fs/cgroup/unified",
+					     "fs/cgroup/systemd", "fs/cgroup/pids" };
+	size_t count = 0, left = CGROUPS_MAX;
+	struct proctext text = { 0 };
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s/cgroup.procs", roots[i]);
+		if (faccessat(t->sysfd, path, F_OK, 0) == 0)
+			walk_cgroups(t->sysfd, roots[i], 0, set, &count, &left, &text);
+	}
+	procfile_free(&text);
+	return count;
+}
+
+void pids_free(struct pids *pids)
+{
+	pidset_free(&pids->listed);
+	pidset_free(&pids->detached);
+	pidset_free(&pids->taken);
+	pidset_free(&pids->alive);
+}
