@@ -14,8 +14,6 @@
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
-#include "toolkit/capture/place.h"
-#include "toolkit/capture/remote.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/clijson.h"
 #include "toolkit/lib/clock.h"
@@ -26,8 +24,10 @@
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/limeload.h"
+#include "toolkit/lib/place.h"
 #include "toolkit/lib/processor.h"
 #include "toolkit/lib/record.h"
+#include "toolkit/lib/remote.h"
 #include "toolkit/lib/sourceutil.h"
 
 /* Large, and one of it: not on a stack. */
@@ -177,9 +177,10 @@ static int open_destination(const struct options *opt, int *dirfd, struct err *e
 		char place[256] = "";
 
 		if (opt->evidence)
-			*dirfd = place_make(opt, place, sizeof(place), err);
+			*dirfd = place_make(opt->evidence, opt->instance, place,
+					    sizeof(place), err);
 		else
-			place_name(opt, time(NULL), place, sizeof(place));
+			place_name(opt->instance, time(NULL), place, sizeof(place));
 		snprintf(cap.path, sizeof(cap.path), "%s/", place);
 		set_evidence_name();
 		remote_set_place(place);

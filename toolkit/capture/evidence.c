@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
-#include "toolkit/capture/remote.h"
+#include "toolkit/lib/remote.h"
 #include "toolkit/lib/custody.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"

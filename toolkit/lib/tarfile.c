@@ -16,6 +16,7 @@ enum {
 	SUM_LEN = 8,
 	TYPE_AT = 156,
 	MAGIC_AT = 257,
+	PREFIX_AT = 345,
 };
 
 /* "ustar", NUL, and the version "00". */
@@ -40,6 +41,13 @@ static void put_octal(unsigned char *at, int digits, uint64_t value)
 	memcpy(at, text, (size_t)digits + 1);
 }
 
+static void put_sum(unsigned char header[TARFILE_BLOCK])
+{
+	/* Six digits, a NUL and a blank: so since the first tar. */
+	put_octal(header + SUM_AT, 6, checksum(header));
+	header[SUM_AT + SUM_LEN - 1] = ' ';
+}
+
 void tarfile_header(unsigned char header[TARFILE_BLOCK], const char *name,
 		    uint64_t size_bytes, int64_t time_s)
 {
@@ -52,9 +60,15 @@ void tarfile_header(unsigned char header[TARFILE_BLOCK], const char *name,
 	put_octal(header + TIME_AT, 11, (uint64_t)time_s & TARFILE_SIZE_MAX);
 	header[TYPE_AT] = '0';
 	memcpy(header + MAGIC_AT, magic, sizeof(magic));
-	/* Six digits, a NUL and a blank: so since the first tar. */
-	put_octal(header + SUM_AT, 6, checksum(header));
-	header[SUM_AT + SUM_LEN - 1] = ' ';
+	put_sum(header);
+}
+
+void tarfile_header_in(unsigned char header[TARFILE_BLOCK], const char *dir,
+		       const char *name, uint64_t size_bytes, int64_t time_s)
+{
+	tarfile_header(header, name, size_bytes, time_s);
+	memcpy(header + PREFIX_AT, dir, strnlen(dir, TARFILE_PREFIX_MAX));
+	put_sum(header);
 }
 
 /* Octal digits, ended by a NUL, a blank or the field's end. */

@@ -14,6 +14,7 @@
  * with two blocks of zeros at least. */
 #define TARFILE_BLOCK 512
 #define TARFILE_NAME_MAX 99
+#define TARFILE_PREFIX_MAX 154			   /* of the directory before it */
 #define TARFILE_SIZE_MAX ((UINT64_C(1) << 33) - 1) /* eleven octal digits */
 
 /*
@@ -23,6 +24,10 @@
  */
 void tarfile_header(unsigned char header[TARFILE_BLOCK], const char *name,
 		    uint64_t size_bytes, int64_t time_s);
+
+/* The same for dir/name; dir has TARFILE_PREFIX_MAX bytes at most, none when empty. */
+void tarfile_header_in(unsigned char header[TARFILE_BLOCK], const char *dir,
+		       const char *name, uint64_t size_bytes, int64_t time_s);
 
 /*
  * Looks for a regular file in an archive in memory. Returns 1 with *data (in it) and

@@ -1,6 +1,6 @@
 /* Evidence straight into S3: each file of it one object, nothing on a disk. */
-#ifndef FVOL_CAPTURE_REMOTE_H
-#define FVOL_CAPTURE_REMOTE_H
+#ifndef FVOL_REMOTE_H
+#define FVOL_REMOTE_H
 
 #include <signal.h>
 

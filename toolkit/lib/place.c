@@ -1,4 +1,4 @@
-#include "toolkit/capture/place.h"
+#include "toolkit/lib/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,38 +8,39 @@
 
 #include "toolkit/lib/io.h"
 
-void place_name(const struct options *opt, time_t when, char *path, size_t size)
+void place_name(const char *instance, time_t when, char *path, size_t size)
 {
 	char stamp[32];
 	struct tm tm;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&when, &tm));
-	snprintf(path, size, "%s/%s", opt->instance, stamp);
+	snprintf(path, size, "%s/%s", instance, stamp);
 }
 
-int place_make(const struct options *opt, char *path, size_t size, struct err *err)
+int place_make(const char *evidence, const char *instance, char *path, size_t size,
+	       struct err *err)
 {
-	int topfd = open(opt->evidence, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int topfd = open(evidence, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int fd = -1;
 
 	if (topfd < 0)
-		return err_sys(err, errno, "opening %s", opt->evidence);
-	if (io_mkdir(topfd, opt->instance, 0700, err) < 0)
+		return err_sys(err, errno, "opening %s", evidence);
+	if (io_mkdir(topfd, instance, 0700, err) < 0)
 		goto out;
 	for (int tries = 0; tries < 10 && fd < 0; tries++) {
-		place_name(opt, time(NULL) + tries, path, size);
+		place_name(instance, time(NULL) + tries, path, size);
 		if (mkdirat(topfd, path, 0700) == 0)
 			fd = openat(topfd, path,
 				    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		else if (errno == EEXIST)
 			continue;
 		if (fd < 0) {
-			err_sys(err, errno, "making %s/%s", opt->evidence, path);
+			err_sys(err, errno, "making %s/%s", evidence, path);
 			goto out;
 		}
 	}
 	if (fd < 0)
-		err_set(err, ERR_FAILED, "%s/%s exists already", opt->evidence, path);
+		err_set(err, ERR_FAILED, "%s/%s exists already", evidence, path);
 out:
 	io_close(&topfd);
 	return fd;

@@ -1,4 +1,4 @@
-#include "toolkit/capture/remote.h"
+#include "toolkit/lib/remote.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,23 +1,23 @@
-/* Where a capture goes on this machine: a directory of evidence, or standard output. */
-#ifndef FVOL_CAPTURE_PLACE_H
-#define FVOL_CAPTURE_PLACE_H
+/* Where evidence goes on this machine: a directory of its own, or standard output. */
+#ifndef FVOL_PLACE_H
+#define FVOL_PLACE_H
 
 #include <stddef.h>
 #include <time.h>
 
-#include "toolkit/capture/options.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/sink.h"
 
 /* "INSTANCE/TIME", TIME in UTC. */
-void place_name(const struct options *opt, time_t when, char *path, size_t size);
+void place_name(const char *instance, time_t when, char *path, size_t size);
 
 /*
  * Makes EVIDENCE/INSTANCE/TIME/ and returns its descriptor, path being INSTANCE/TIME; -1
  * with err. A directory that is there already belongs to another run of the same second:
  * the next is tried.
  */
-int place_make(const struct options *opt, char *path, size_t size, struct err *err);
+int place_make(const char *evidence, const char *instance, char *path, size_t size,
+	       struct err *err);
 
 /* Standard output as a stream. */
 extern const struct sink_stream place_stdout;
