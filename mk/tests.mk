@@ -21,6 +21,12 @@ build/check/bin/test_%: build/check/obj/tests/unit/test_%.o \
 
 build/check/bin/test_kallsyms: build/check/obj/tests/lib/fakekernel.o
 
+# Where triage writes to.
+TRIAGE_PLACE := $(patsubst %.c,build/check/obj/%.o,toolkit/triage/contents.c \
+	$(wildcard toolkit/triage/place*.c))
+build/check/bin/test_place: $(TRIAGE_PLACE)
+build/check/bin/test_place: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
+
 build/check/bin/mkproc: build/check/obj/tests/cli/mkproc.o \
 		build/check/obj/tests/lib/fakeproc.o
 	@mkdir -p $(@D)
