@@ -107,3 +107,10 @@ RELEASE_OBJ := $(foreach name,accounts aws blocks blocks_file ebs ec2 ec2_form \
 RELEASE_FUZZ := fuzz_blocks fuzz_ec2 fuzz_journal fuzz_keypolicy fuzz_ebs
 $(RELEASE_FUZZ:%=build/check/bin/%) build/check/bin/test_release: $(RELEASE_OBJ)
 $(RELEASE_FUZZ:%=build/check/bin/%) build/check/bin/test_release: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
+
+# What triage reads of the system; records go to tests/lib/triagelines.c.
+TRIAGE_SYSTEM := $(addprefix build/check/obj/,$(addprefix toolkit/triage/,quiet.o values.o \
+	census.o) tests/lib/triagelines.o)
+TRIAGE_SYSTEM_CHECKED := $(addprefix build/check/bin/,test_triage_quiet)
+$(TRIAGE_SYSTEM_CHECKED): $(TRIAGE_SYSTEM)
+$(TRIAGE_SYSTEM_CHECKED): HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
