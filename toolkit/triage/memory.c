@@ -1,0 +1,226 @@
+/*
+ * The memory of single processes, as a LiME image of their own addresses: each header
+ * tells where what follows it lay, so that the file needs no other index. Only pages that
+ * are there are read, or that swapping took away: to ask for the others would make them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "toolkit/lib/io.h"
+#include "toolkit/lib/le.h"
+#include "toolkit/lib/lime.h"
+#include "toolkit/lib/procmaps.h"
+#include "toolkit/triage/process.h"
+
+#define PAGE 4096u
+#define MAPS_MAX (32u << 20)
+#define PIECE_PAGES 64
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63) /* Documentation/admin-guide/mm/pagemap.rst */
+#define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
+
+struct memory {
+	struct triage *t;
+	int32_t pid;
+	uint64_t start_ticks;
+	int dirfd, memfd, mapfd;
+	struct out_file *file;
+	struct sha256 hash;
+	uint64_t stored_bytes, failed_pages;
+	struct proctext maps;
+	uint64_t flags[PIECE_PAGES];
+	unsigned char pages[PIECE_PAGES * PAGE];
+};
+
+static int put(struct memory *m, const void *data, size_t len, struct err *err)
+{
+	sha256_update(&m->hash, data, len);
+	m->stored_bytes += len;
+	return out_write(m->t->out, m->file, data, len, err);
+}
+
+/* A run of pages, with its header; what cannot be read of it ends it. */
+static int put_run(struct memory *m, uint64_t address, size_t pages, uint64_t *got,
+		   struct err *err)
+{
+	unsigned char header[LIME_HEADER_BYTES];
+	ssize_t n = pread(m->memfd, m->pages, pages * PAGE, (off_t)address);
+
+	if (n <= 0) {
+		m->failed_pages += pages;
+		return 0;
+	}
+	n -= n % (ssize_t)PAGE;
+	m->failed_pages += pages - (size_t)n / PAGE;
+	if (!n)
+		return 0;
+	lime_header(header, address, address + (uint64_t)n - 1);
+	*got += (uint64_t)n;
+	if (put(m, header, sizeof(header), err) < 0)
+		return -1;
+	return put(m, m->pages, (size_t)n, err);
+}
+
+/* Reads the pages of a piece that are there, each run of them at once. */
+static int put_piece(struct memory *m, uint64_t address, size_t pages, uint64_t *got,
+		     struct err *err)
+{
+	ssize_t n = pread(m->mapfd, m->flags, pages * sizeof(m->flags[0]),
+			  (off_t)(address / PAGE * sizeof(m->flags[0])));
+	size_t known = n < 0 ? 0 : (size_t)n / sizeof(m->flags[0]);
+
+	for (size_t i = 0, run; i < known; i += run ? run : 1) {
+		for (run = 0; i + run < known &&
+			      m->flags[i + run] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);)
+			run++;
+		if (run && put_run(m, address + i * PAGE, run, got, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int put_region(struct memory *m, const struct procmap *map, struct json *doc,
+		      struct json_node *list, struct err *err)
+{
+	struct json_node *node = json_add_object(doc, list, NULL);
+	uint64_t got = 0, off = m->stored_bytes;
+
+	triage_add_hex(doc, node, "start", map->start);
+	triage_add_hex(doc, node, "end", map->end);
+	json_add_str(doc, node, "perms", map->perms);
+	if (map->path_len)
+		triage_add_text(doc, node, "path", map->path, map->path_len);
+	json_add_u64(doc, node, "offset", off);
+	if (map->perms[0] == 'r' && map->path_len != 10 /* [vsyscall] */)
+		for (uint64_t at = map->start; at < map->end; at += PIECE_PAGES * PAGE) {
+			uint64_t pages = (map->end - at) / PAGE;
+
+			if (put_piece(m, at,
+				      pages < PIECE_PAGES ? (size_t)pages : PIECE_PAGES,
+				      &got, err) < 0)
+				return -1;
+		}
+	json_add_u64(doc, node, "bytes", got);
+	return 0;
+}
+
+static int save(struct memory *m, struct json *doc, struct err *err)
+{
+	struct json_node *root = json_root(doc);
+	struct json_node *list = json_add_array(doc, root, "regions");
+	const char *at = m->maps.data, *end = at + m->maps.len_bytes;
+	uint8_t digest[SHA256_LEN];
+	char hex[SHA256_HEX_SIZE], name[64];
+	struct procmap map;
+	int more;
+
+	snprintf(name, sizeof(name), "recovered/%d-memory.lime", m->pid);
+	m->file = out_open(m->t->out, name, UINT64_MAX, err);
+	if (!m->file)
+		return -1;
+	sha256_init(&m->hash);
+	while ((more = procmaps_next(&at, end, &map)) != 0)
+		if (more > 0 && put_region(m, &map, doc, list, err) < 0) {
+			out_abandon(m->t->out, m->file);
+			return -1;
+		}
+	if (out_close(m->t->out, m->file, err) < 0)
+		return -1;
+	sha256_final(&m->hash, digest);
+	sha256_to_hex(digest, hex);
+	json_add_str(doc, root, "stored", name);
+	json_add_u64(doc, root, "stored_bytes", m->stored_bytes);
+	json_add_str(doc, root, "sha256", hex);
+	json_add_u64(doc, root, "failed_pages", m->failed_pages);
+	json_add_bool(doc, root, "complete", !m->failed_pages);
+	m->t->recovered++;
+	return 0;
+}
+
+/* Opens what is needed. Returns 0, or an errno with *what. */
+static int open_all(struct memory *m, const char **what)
+{
+	char name[16];
+	struct procstat stat;
+	int rc;
+
+	snprintf(name, sizeof(name), "%d", m->pid);
+	*what = "memory";
+	m->dirfd = openat(m->t->detachedfd >= 0 ? m->t->detachedfd : m->t->procfd, name,
+			  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->dirfd < 0)
+		return errno;
+	rc = procfile_read(m->dirfd, "stat", 65536, &m->maps);
+	if (rc || !procstat_parse(m->maps.data, m->maps.len_bytes, &stat))
+		return rc ? rc : EINVAL;
+	m->start_ticks = stat.start_ticks;
+	*what = "mem";
+	m->memfd = openat(m->dirfd, "mem", O_RDONLY | O_CLOEXEC);
+	if (m->memfd < 0)
+		return errno;
+	*what = "pagemap";
+	m->mapfd = openat(m->dirfd, "pagemap", O_RDONLY | O_CLOEXEC);
+	if (m->mapfd < 0)
+		return errno;
+	*what = "maps";
+	return procfile_read(m->dirfd, "maps", MAPS_MAX, &m->maps);
+}
+
+static int collect_one(struct triage *t, struct memory *m, int32_t pid, struct err *err)
+{
+	struct json *doc;
+	const char *what;
+	char said[48];
+	int why, rc = -1;
+
+	*m = (struct memory){ .t = t, .pid = pid, .dirfd = -1, .memfd = -1, .mapfd = -1 };
+	why = open_all(m, &what);
+	if (why) {
+		enum triage_reason reason = triage_reason_of(t, why);
+
+		/* Attaching is what Yama speaks of, and the memory file is like it. */
+		if ((why == EACCES || why == EPERM) && t->yama > 0)
+			reason = REASON_YAMA;
+		if (why == ENOENT)
+			reason = REASON_GONE;
+		snprintf(said, sizeof(said), "%s of process %d", what, pid);
+		rc = triage_unread(t, said, reason, why, err);
+		goto out;
+	}
+	doc = triage_record("recovered", err);
+	if (!doc)
+		goto out;
+	json_add_i64(doc, json_root(doc), "pid", pid);
+	json_add_u64(doc, json_root(doc), "start_ticks", m->start_ticks);
+	json_add_str(doc, json_root(doc), "what", "memory");
+	if (save(m, doc, err) < 0)
+		json_free(doc);
+	else
+		rc = triage_emit(t, doc, err);
+out:
+	io_close(&m->mapfd);
+	io_close(&m->memfd);
+	io_close(&m->dirfd);
+	procfile_free(&m->maps);
+	return rc;
+}
+
+int collect_memory(struct triage *t, struct err *err)
+{
+	struct memory *m;
+	int rc = 0;
+
+	if (!t->opt->memory_count)
+		return 0;
+	m = malloc(sizeof(*m));
+	if (!m)
+		return err_sys(err, ENOMEM, "reading the memory of processes");
+	for (size_t i = 0; rc == 0 && i < t->opt->memory_count; i++)
+		rc = collect_one(t, m, t->opt->memory[i], err);
+	free(m);
+	return rc;
+}
