@@ -114,3 +114,10 @@ TRIAGE_SYSTEM := $(addprefix build/check/obj/,$(addprefix toolkit/triage/,quiet.
 TRIAGE_SYSTEM_CHECKED := $(addprefix build/check/bin/,test_triage_quiet)
 $(TRIAGE_SYSTEM_CHECKED): $(TRIAGE_SYSTEM)
 $(TRIAGE_SYSTEM_CHECKED): HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
+# What triage makes of its records.
+TRIAGE_OUT_OBJ := $(patsubst %.c,build/check/obj/%.o,tests/lib/memplace.c \
+	$(wildcard toolkit/triage/report*.c) $(addprefix toolkit/triage/,out.c text.c from.c \
+	timesketch.c bodyfile.c varc.c))
+build/check/bin/fuzz_triage_from build/check/bin/test_triage_out: $(TRIAGE_OUT_OBJ)
+build/check/bin/fuzz_triage_from build/check/bin/test_triage_out: HOST_LIBS := \
+	build/check/libfvol.a $(HOST_LIBS)

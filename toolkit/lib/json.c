@@ -171,6 +171,11 @@ void json_add_i64(struct json *doc, struct json_node *in, const char *key, int64
 	add(doc, in, key, yyjson_mut_sint(doc->doc, value));
 }
 
+void json_add_real(struct json *doc, struct json_node *in, const char *key, double value)
+{
+	add(doc, in, key, yyjson_mut_real(doc->doc, value));
+}
+
 void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value)
 {
 	add(doc, in, key, yyjson_mut_bool(doc->doc, value));
@@ -198,6 +203,40 @@ static char *write_text(struct json *doc, bool pretty, const yyjson_alc *alc,
 char *json_text(struct json *doc, bool pretty, size_t *len_bytes, struct err *err)
 {
 	return write_text(doc, pretty, NULL, len_bytes, err);
+}
+
+char *json_text_ascii(struct json *doc, size_t *len_bytes, struct err *err)
+{
+	static const char escaped[] = "\\u007f";
+	char *plain = NULL, *text, *to;
+	size_t len = 0, dels = 0;
+
+	if (!doc->failed)
+		plain = yyjson_mut_write_opts(doc->doc, YYJSON_WRITE_ESCAPE_UNICODE, NULL,
+					      &len, NULL);
+	for (const char *at = plain;
+	     at && (at = memchr(at, 0x7f, len - (size_t)(at - plain))); at++)
+		dels++;
+	*len_bytes = len;
+	if (plain && !dels)
+		return plain;
+	/* The library leaves DEL as it is. It stands nowhere but within strings. */
+	to = text = plain ? malloc(len + dels * (sizeof(escaped) - 2) + 1) : NULL;
+	if (!text) {
+		free(plain);
+		err_set(err, ERR_FAILED, "writing JSON: out of memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < len; i++) {
+		bool del = plain[i] == 0x7f;
+
+		memcpy(to, del ? escaped : plain + i, del ? sizeof(escaped) - 1 : 1);
+		to += del ? sizeof(escaped) - 1 : 1;
+	}
+	*to = '\0';
+	*len_bytes = (size_t)(to - text);
+	free(plain);
+	return text;
 }
 
 const char *json_text_kept(struct json *doc, bool pretty, size_t *len_bytes,
@@ -254,6 +293,26 @@ const char *json_str(const struct json_value *value)
 	return yyjson_get_str(val(value));
 }
 
+const char *json_strn(const struct json_value *value, size_t *len_bytes)
+{
+	*len_bytes = yyjson_is_str(val(value)) ? yyjson_get_len(val(value)) : 0;
+	return yyjson_get_str(val(value));
+}
+
+bool json_i64(const struct json_value *value, int64_t *out)
+{
+	if (!yyjson_is_int(val(value)) ||
+	    (yyjson_is_uint(val(value)) && yyjson_get_uint(val(value)) > INT64_MAX))
+		return false;
+	*out = yyjson_get_sint(val(value));
+	return true;
+}
+
+double json_real(const struct json_value *value)
+{
+	return yyjson_get_num(val(value));
+}
+
 bool json_u64(const struct json_value *value, uint64_t *out)
 {
 	if (!yyjson_is_uint(val(value)))
@@ -283,6 +342,21 @@ int json_each(const struct json_value *object,
 	return rc;
 }
 
+int json_each_item(const struct json_value *array,
+		   int (*each)(void *context, const struct json_value *value),
+		   void *context)
+{
+	yyjson_arr_iter iter;
+	yyjson_val *item;
+	int rc = 0;
+
+	if (!yyjson_arr_iter_init(val(array), &iter))
+		return 0;
+	while (rc == 0 && (item = yyjson_arr_iter_next(&iter)))
+		rc = each(context, (const struct json_value *)item);
+	return rc;
+}
+
 bool json_is_number(const struct json_value *value)
 {
 	return yyjson_is_int(val(value));
@@ -296,4 +370,14 @@ bool json_is_bool(const struct json_value *value)
 bool json_is_object(const struct json_value *value)
 {
 	return yyjson_is_obj(val(value));
+}
+
+bool json_is_array(const struct json_value *value)
+{
+	return yyjson_is_arr(val(value));
+}
+
+bool json_is_real(const struct json_value *value)
+{
+	return yyjson_is_real(val(value));
 }

@@ -39,6 +39,7 @@ void json_add_null(struct json *doc, struct json_node *in, const char *key);
 void json_add_u64(struct json *doc, struct json_node *in, const char *key,
 		  uint64_t value);
 void json_add_i64(struct json *doc, struct json_node *in, const char *key, int64_t value);
+void json_add_real(struct json *doc, struct json_node *in, const char *key, double value);
 void json_add_bool(struct json *doc, struct json_node *in, const char *key, bool value);
 /* Marks the document as one that memory ran out for: see json_text(). */
 void json_fail(struct json *doc);
@@ -52,6 +53,12 @@ char *json_text(struct json *doc, bool pretty, size_t *len_bytes, struct err *er
 /* The same, but it belongs to the document. */
 const char *json_text_kept(struct json *doc, bool pretty, size_t *len_bytes,
 			   struct err *err);
+
+/*
+ * One line of printable ASCII without its newline: everything else in strings, DEL
+ * included, as \uXXXX. The caller frees it. NULL and err when memory ran out.
+ */
+char *json_text_ascii(struct json *doc, size_t *len_bytes, struct err *err);
 
 /*
  * Reading. Values belong to the document and live as long as it does. Every accessor
@@ -74,11 +81,21 @@ const struct json_value *json_at(const struct json_value *array, size_t index);
 int json_each(const struct json_value *object,
 	      int (*each)(void *context, const char *key, const struct json_value *value),
 	      void *context);
+/* The same for the items of an array, in a time that grows with their number. */
+int json_each_item(const struct json_value *array,
+		   int (*each)(void *context, const struct json_value *value),
+		   void *context);
 const char *json_str(const struct json_value *value);
+/* With its length, for a string may hold NULs. NULL, *len_bytes 0, for anything else. */
+const char *json_strn(const struct json_value *value, size_t *len_bytes);
 bool json_u64(const struct json_value *value, uint64_t *out);
+bool json_i64(const struct json_value *value, int64_t *out);
+double json_real(const struct json_value *value);    /* of any number */
 bool json_is_number(const struct json_value *value); /* an integer, also negative */
 bool json_is_bool(const struct json_value *value);
 bool json_is_object(const struct json_value *value);
+bool json_is_array(const struct json_value *value);
+bool json_is_real(const struct json_value *value);
 bool json_true(const struct json_value *value);
 
 #endif

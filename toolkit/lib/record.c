@@ -16,13 +16,15 @@
 
 void record_time(struct json *doc, struct json_node *in, const char *key, int64_t ns)
 {
-	time_t seconds = (time_t)(ns / 1000000000);
+	/* Files may be older than 1970: the fraction still counts forwards. */
+	int fraction = (int)(ns % 1000000000 + 1000000000) % 1000000000;
+	time_t seconds = (time_t)((ns - fraction) / 1000000000);
 	char text[48];
 	struct tm tm;
 	size_t len;
 
 	len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-	snprintf(text + len, sizeof(text) - len, ".%09dZ", (int)(ns % 1000000000));
+	snprintf(text + len, sizeof(text) - len, ".%09dZ", fraction);
 	json_add_str(doc, in, key, text);
 }
 

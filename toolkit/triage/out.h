@@ -6,6 +6,7 @@
 #ifndef FVOL_TRIAGE_OUT_H
 #define FVOL_TRIAGE_OUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,8 +56,40 @@ extern const struct derived derived_bodyfile;	    /* bodyfile.txt */
 extern const struct derived derived_varc_processes; /* processes.json */
 extern const struct derived derived_varc_files;	    /* open_files.json */
 
+/* Where out_new() sends the lines of records, besides any descriptor. */
+enum {
+	OUT_LINES_FILE = -1, /* triage.jsonl of the place */
+	OUT_LINES_NONE =
+		-2, /* nowhere: they are there already, the derived are made anew */
+};
+
+/*
+ * Opens triage.jsonl and the derived outputs. ops is NULL when lines_fd is a descriptor:
+ * that gets the lines, and there are no files. derived is copied, lines_fd borrowed, the
+ * place taken over: out_free() frees it, also when this fails. Returns NULL with err.
+ */
+struct out *out_new(const struct place_ops *ops, void *place,
+		    const struct derived *const *derived, size_t count, int lines_fd,
+		    struct err *err);
+/*
+ * Ends the derived outputs, closes every file and finishes the place. 0, or -1 with err:
+ * then nothing counts as whole. out_free() is still to be called.
+ */
+int out_finish(struct out *out, struct err *err);
+/* Abandons what out_finish() did not close. NULL is nothing. */
+void out_free(struct out *out);
+
+/* Can files be kept beside the records? */
+bool out_keeps_files(const struct out *out);
+
 /* Writes doc as a line (ended by a newline) and hands it on. Does not free doc. */
 int out_record(struct out *out, struct json *doc, struct err *err);
+/*
+ * A line, without its newline, that was parsed already: it is written as it is and handed
+ * on. A record that has no type is an error of the caller.
+ */
+int out_parsed(struct out *out, const struct json_value *record, const char *line,
+	       size_t line_len, struct err *err);
 
 /* A file of evidence beside the records. */
 struct out_file *out_open(struct out *out, const char *name, uint64_t size_bytes,
