@@ -1,7 +1,7 @@
 # Programs that run on the instance: static musl, every architecture.
 # To add a tool: its directory in TOOLS, its sources and libraries below.
 
-TOOLS := capture hash grow compress upload symbols
+TOOLS := capture hash grow compress upload symbols triage
 SRC_capture := $(wildcard toolkit/capture/*.c)
 LIBS_capture = yyjson zstd expat $(HTTP_LIBS)
 # The functions that a capture runs stand side by side: each page of it is evidence lost.
@@ -16,6 +16,9 @@ SRC_upload := $(wildcard toolkit/upload/*.c)
 LIBS_upload = yyjson expat $(HTTP_LIBS)
 SRC_symbols := $(wildcard toolkit/symbols/*.c)
 LIBS_symbols := archive zstd lzma lz4 z yyjson mbedcrypto
+
+SRC_triage := $(wildcard toolkit/triage/*.c)
+LIBS_triage = yyjson zstd expat $(HTTP_LIBS)
 
 LIB_SRC := $(wildcard toolkit/lib/*.c)
 

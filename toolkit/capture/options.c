@@ -10,6 +10,7 @@
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/pipeline.h"
+#include "toolkit/lib/place.h"
 #include "toolkit/lib/preflight.h"
 #include "toolkit/lib/sha256.h"
 
@@ -139,15 +140,6 @@ static const char **slot_of(struct options *opt, int c, struct numbers *numbers)
 	}
 }
 
-/* Letters, digits, '-', '_' and '.', not at the start: the id becomes a directory. */
-static bool good_instance(const char *id)
-{
-	size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				"0123456789-_.");
-
-	return len > 0 && len <= 64 && id[len] == '\0' && id[0] != '.' && id[0] != '-';
-}
-
 /* A number with K or M behind it, at most 1 GiB. */
 static bool parse_size(const char *text, size_t *bytes)
 {
@@ -218,7 +210,7 @@ static const char *contradiction(const struct options *opt, int rest)
 		return "standard output is a terminal: no image is written to it";
 	if ((opt->evidence || opt->to_s3) != !!opt->instance)
 		return "--evidence or --to and --instance go together";
-	if (opt->instance && !good_instance(opt->instance))
+	if (opt->instance && !place_good_instance(opt->instance))
 		return "the instance id may hold letters, digits, '-', '_' and '.'";
 	if (opt->source && !source_find(opt->source))
 		return "--source takes kcore, bpf, crash or lime";

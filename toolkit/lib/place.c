@@ -3,10 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
+
+bool place_good_instance(const char *id)
+{
+	size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				"0123456789-_.");
+
+	return len > 0 && len <= 64 && id[len] == '\0' && id[0] != '.' && id[0] != '-';
+}
 
 void place_name(const char *instance, time_t when, char *path, size_t size)
 {

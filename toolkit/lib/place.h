@@ -2,11 +2,15 @@
 #ifndef FVOL_PLACE_H
 #define FVOL_PLACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/sink.h"
+
+/* Letters, digits, '-', '_' and '.', not at the start: the id becomes a directory. */
+bool place_good_instance(const char *id);
 
 /* "INSTANCE/TIME", TIME in UTC. */
 void place_name(const char *instance, time_t when, char *path, size_t size);

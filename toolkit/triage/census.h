@@ -34,8 +34,8 @@ struct known_file {
 	uint8_t roles; /* bits of FILE_ROLE_ */
 	bool deleted, hashed;
 	uint8_t sha256[SHA256_LEN]; /* when hashed */
-	int32_t pids[4]; /* the first that referred to it; 0: none */
-	char *path;	 /* as the link says; NUL-terminated, bytes of the attacker's */
+	int32_t pids[4];	    /* the first that referred to it; 0: none */
+	char *path; /* as the link says; NUL-terminated, bytes of the attacker's */
 	/* By which it can be opened again without its name: PID and what below /proc/PID.
 	 */
 	char via[48];

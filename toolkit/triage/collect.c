@@ -132,8 +132,8 @@ static int watch(struct crew *crew, struct err *err)
 		int64_t now = clock_ns(CLOCK_MONOTONIC), until = now + LOOK_NS;
 		struct timespec ts = { until / 1000000000, until % 1000000000 };
 		const struct process_job *job = &crew->worker->job;
-		int64_t patience = crew->t->blocked < PATIENT_TIMES ? PATIENCE_NS
-								    : IMPATIENCE_NS;
+		int64_t patience =
+			crew->t->blocked < PATIENT_TIMES ? PATIENCE_NS : IMPATIENCE_NS;
 		int step = job->step;
 
 		if (step != STEP_NONE && now - job->since_ns > patience &&

@@ -100,8 +100,7 @@ static int recheck(struct triage *t, struct suspects *all, struct err *err)
 			return err_sys(err, ENOMEM, "looking for hidden processes");
 		pids_list_into(t->procfd, &listed);
 		for (size_t i = 0; i < all->count; i++) {
-			all->list[i].cgroup =
-				pidset_has(&all->cgroups, all->list[i].pid);
+			all->list[i].cgroup = pidset_has(&all->cgroups, all->list[i].pid);
 			if (!still_hidden(t, &all->list[i], &listed))
 				continue;
 			all->list[kept] = all->list[i];
@@ -126,10 +125,10 @@ static int report(struct triage *t, const struct suspect *suspect, struct err *e
 	char text[160], name[80];
 
 	if (person)
-		snprintf(text, sizeof(text), "process %d (%s) is hidden from /proc",
-			 suspect->pid,
-			 triage_shown(person->comm, person->comm_len, name,
-				      sizeof(name)));
+		snprintf(
+			text, sizeof(text), "process %d (%s) is hidden from /proc",
+			suspect->pid,
+			triage_shown(person->comm, person->comm_len, name, sizeof(name)));
 	else
 		snprintf(text, sizeof(text), "process %d answers and /proc does not %s",
 			 suspect->pid, suspect->listed ? "tell of it" : "show it");

@@ -12,15 +12,15 @@
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
-#include "toolkit/lib/le.h"
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/procmaps.h"
 #include "toolkit/triage/process.h"
 
-#define PAGE 4096u
 #define MAPS_MAX (32u << 20)
-#define PIECE_PAGES 64
-#define PAGEMAP_PRESENT (UINT64_C(1) << 63) /* Documentation/admin-guide/mm/pagemap.rst */
+#define PIECE_BYTES (256 * 1024)
+#define PIECE_PAGES_MAX (PIECE_BYTES / 4096)
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63) /* Documentation/admin-guide/mm/pagemap.rst  \
+					     */
 #define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
 
 struct memory {
@@ -32,8 +32,9 @@ struct memory {
 	struct sha256 hash;
 	uint64_t stored_bytes, failed_pages;
 	struct proctext maps;
-	uint64_t flags[PIECE_PAGES];
-	unsigned char pages[PIECE_PAGES * PAGE];
+	uint64_t page; /* bytes of one */
+	uint64_t flags[PIECE_PAGES_MAX];
+	unsigned char pages[PIECE_BYTES];
 };
 
 static int put(struct memory *m, const void *data, size_t len, struct err *err)
@@ -48,17 +49,19 @@ static int put_run(struct memory *m, uint64_t address, size_t pages, uint64_t *g
 		   struct err *err)
 {
 	unsigned char header[LIME_HEADER_BYTES];
-	ssize_t n = pread(m->memfd, m->pages, pages * PAGE, (off_t)address);
+	ssize_t n = pread(m->memfd, m->pages, pages * m->page, (off_t)address);
+	struct range range;
 
 	if (n <= 0) {
 		m->failed_pages += pages;
 		return 0;
 	}
-	n -= n % (ssize_t)PAGE;
-	m->failed_pages += pages - (size_t)n / PAGE;
+	n -= n % (ssize_t)m->page;
+	m->failed_pages += pages - (size_t)n / m->page;
 	if (!n)
 		return 0;
-	lime_header(header, address, address + (uint64_t)n - 1);
+	range = (struct range){ address, address + (uint64_t)n - 1 };
+	lime_header(&range, header);
 	*got += (uint64_t)n;
 	if (put(m, header, sizeof(header), err) < 0)
 		return -1;
@@ -70,14 +73,14 @@ static int put_piece(struct memory *m, uint64_t address, size_t pages, uint64_t 
 		     struct err *err)
 {
 	ssize_t n = pread(m->mapfd, m->flags, pages * sizeof(m->flags[0]),
-			  (off_t)(address / PAGE * sizeof(m->flags[0])));
+			  (off_t)(address / m->page * sizeof(m->flags[0])));
 	size_t known = n < 0 ? 0 : (size_t)n / sizeof(m->flags[0]);
 
 	for (size_t i = 0, run; i < known; i += run ? run : 1) {
 		for (run = 0; i + run < known &&
 			      m->flags[i + run] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);)
 			run++;
-		if (run && put_run(m, address + i * PAGE, run, got, err) < 0)
+		if (run && put_run(m, address + i * m->page, run, got, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -87,7 +90,7 @@ static int put_region(struct memory *m, const struct procmap *map, struct json *
 		      struct json_node *list, struct err *err)
 {
 	struct json_node *node = json_add_object(doc, list, NULL);
-	uint64_t got = 0, off = m->stored_bytes;
+	uint64_t got = 0, off = m->stored_bytes, most = PIECE_BYTES / m->page;
 
 	triage_add_hex(doc, node, "start", map->start);
 	triage_add_hex(doc, node, "end", map->end);
@@ -96,12 +99,11 @@ static int put_region(struct memory *m, const struct procmap *map, struct json *
 		triage_add_text(doc, node, "path", map->path, map->path_len);
 	json_add_u64(doc, node, "offset", off);
 	if (map->perms[0] == 'r' && map->path_len != 10 /* [vsyscall] */)
-		for (uint64_t at = map->start; at < map->end; at += PIECE_PAGES * PAGE) {
-			uint64_t pages = (map->end - at) / PAGE;
+		for (uint64_t at = map->start; at < map->end; at += PIECE_BYTES) {
+			uint64_t pages = (map->end - at) / m->page;
 
-			if (put_piece(m, at,
-				      pages < PIECE_PAGES ? (size_t)pages : PIECE_PAGES,
-				      &got, err) < 0)
+			if (put_piece(m, at, (size_t)(pages < most ? pages : most), &got,
+				      err) < 0)
 				return -1;
 		}
 	json_add_u64(doc, node, "bytes", got);
@@ -177,7 +179,12 @@ static int collect_one(struct triage *t, struct memory *m, int32_t pid, struct e
 	char said[48];
 	int why, rc = -1;
 
-	*m = (struct memory){ .t = t, .pid = pid, .dirfd = -1, .memfd = -1, .mapfd = -1 };
+	*m = (struct memory){ .t = t,
+			      .pid = pid,
+			      .dirfd = -1,
+			      .memfd = -1,
+			      .mapfd = -1,
+			      .page = (uint64_t)sysconf(_SC_PAGESIZE) };
 	why = open_all(m, &what);
 	if (why) {
 		enum triage_reason reason = triage_reason_of(t, why);

@@ -153,7 +153,8 @@ size_t pids_list(struct triage *t, int32_t **list, struct err *err)
 	return count;
 }
 
-/* The process that a thread belongs to, as a look-up of its own name tells; 0: unknown. */
+/* The process that a thread belongs to, as a look-up of its own name tells; 0: unknown.
+ */
 static int32_t tgid_of(int procfd, int32_t pid)
 {
 	struct proctext text = { 0 };
@@ -198,7 +199,8 @@ static void take_members(int dirfd, struct pidset *set, size_t *count,
 {
 	if (procfile_read(dirfd, "cgroup.procs", 8u << 20, text) != 0)
 		return;
-	for (const char *at = text->data; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+	for (const char *at = text->data; *at;
+	     at += strcspn(at, "\n"), at += *at == '\n') {
 		pidset_add(set, (int32_t)strtol(at, NULL, 10));
 		++*count;
 	}
@@ -220,7 +222,8 @@ static void walk_cgroups(int parentfd, const char *name, int depth, struct pidse
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		--*left;
-		walk_cgroups(dirfd(dir), entry->d_name, depth + 1, set, count, left, text);
+		walk_cgroups(dirfd(dir), entry->d_name, depth + 1, set, count, left,
+			     text);
 	}
 	closedir(dir);
 }

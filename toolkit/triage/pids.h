@@ -23,7 +23,7 @@ bool pidset_has(const struct pidset *set, int32_t pid);
 void pidset_add(struct pidset *set, int32_t pid); /* nothing when it does not fit */
 
 struct pids {
-	int32_t max; /* pid_max: no pid is as high */
+	int32_t max;		/* pid_max: no pid is as high */
 	struct pidset listed;	/* by /proc, at any time */
 	struct pidset detached; /* by a procfs of our own */
 	struct pidset taken;	/* were read, or tried */

@@ -20,8 +20,8 @@
 const char *process_step_name(enum process_step step)
 {
 	static const char *const names[STEP_COUNT] = {
-		"",	"stat", "links", "cmdline", "environ",
-		"exe", "sha256", "fd",  "maps",    "mountinfo",
+		"",    "stat",	 "links", "cmdline", "environ",
+		"exe", "sha256", "fd",	  "maps",    "mountinfo",
 	};
 
 	return names[step];
@@ -80,8 +80,9 @@ void process_unread(struct process_job *job, const char *what, int errnum)
 	process_unread_for(job, what, reason, errnum);
 }
 
-void process_find(struct process_job *job, const char *kind, enum triage_severity severity,
-		  const char *view, const char *said, const char *fmt, ...)
+void process_find(struct process_job *job, const char *kind,
+		  enum triage_severity severity, const char *view, const char *said,
+		  const char *fmt, ...)
 {
 	struct process_finding *finding = &job->findings[job->finding_count];
 	va_list ap;
@@ -164,9 +165,9 @@ static void add_stat(struct process_job *job)
 	json_add_u64(doc, root, "threads", stat->threads);
 	json_add_u64(doc, root, "start_ticks", stat->start_ticks);
 	triage_add_time(doc, root, "start",
-			job->t->boot_ns + (int64_t)(stat->start_ticks *
-						    (UINT64_C(1000000000) /
-						     job->t->ticks_per_s)));
+			job->t->boot_ns +
+				(int64_t)(stat->start_ticks *
+					  (UINT64_C(1000000000) / job->t->ticks_per_s)));
 	json_add_str(doc, root, "state", (char[2]){ stat->state, '\0' });
 	json_add_bool(doc, root, "kernel_thread", job->person.kernel_thread);
 	triage_add_hex(doc, root, "flags", stat->flags);
@@ -256,7 +257,8 @@ static void read_namespaces(struct process_job *job)
 
 		snprintf(path, sizeof(path), "ns/%s", names[i]);
 		rc = procfile_link(job->dirfd, path, &job->link);
-		/* Not there: a namespace that this kernel does not have, or a zombie's. */
+		/* Not there: a namespace that this kernel does not have, or a zombie's.
+		 */
 		if (rc == ENOENT)
 			continue;
 		if (rc) {

@@ -57,7 +57,7 @@ struct process_lost {
 struct process_job {
 	struct triage *t;
 	int32_t pid;
-	uint32_t skip; /* bits of steps that blocked before */
+	uint32_t skip;		  /* bits of steps that blocked before */
 	const char *const *views; /* that show it, ended by NULL; NULL: all do */
 
 	/* What it is at, and since when (CLOCK_MONOTONIC), for those who watch. */
@@ -109,9 +109,9 @@ bool process_skips(struct process_job *job, enum process_step step); /* and says
 void process_unread(struct process_job *job, const char *what, int errnum);
 void process_unread_for(struct process_job *job, const char *what,
 			enum triage_reason reason, int errnum);
-void process_find(struct process_job *job, const char *kind, enum triage_severity severity,
-		  const char *view, const char *said, const char *fmt, ...)
-	__attribute__((format(printf, 6, 7)));
+void process_find(struct process_job *job, const char *kind,
+		  enum triage_severity severity, const char *view, const char *said,
+		  const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* Keeps fd, which becomes the job's. */
 void process_lose(struct process_job *job, int fd, const char *what, uint32_t major,
 		  uint32_t minor, uint64_t inode, const char *path, size_t path_len);

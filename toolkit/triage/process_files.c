@@ -266,12 +266,12 @@ static const char *kind_of(const char *target, const struct statx *st, bool stat
 		return target[0] == '/' ? "file" : "anon";
 	if (is_memfd(target, st->stx_nlink))
 		return "memfd";
-	return S_ISREG(st->stx_mode)   ? "file"
-	       : S_ISDIR(st->stx_mode) ? "directory"
-	       : S_ISFIFO(st->stx_mode) ? "pipe"
-	       : S_ISSOCK(st->stx_mode) ? "socket"
+	return S_ISREG(st->stx_mode)				? "file"
+	       : S_ISDIR(st->stx_mode)				? "directory"
+	       : S_ISFIFO(st->stx_mode)				? "pipe"
+	       : S_ISSOCK(st->stx_mode)				? "socket"
 	       : S_ISCHR(st->stx_mode) || S_ISBLK(st->stx_mode) ? "device"
-								 : "anon";
+								: "anon";
 }
 
 /* flags and pos of fdinfo. */
@@ -429,7 +429,8 @@ static void add_mapped(struct process_job *job, struct json_node *list,
 		json_add_bool(job->doc, node, "memfd", true);
 	if (!library)
 		return;
-	snprintf(via, sizeof(via), "map_files/%" PRIx64 "-%" PRIx64, map->start, map->end);
+	snprintf(via, sizeof(via), "map_files/%" PRIx64 "-%" PRIx64, map->start,
+		 map->end);
 	if (statx(job->dirfd, via, STAT_FLAGS, STATX_BASIC_STATS, &st) == 0) {
 		struct known_file *file =
 			remember(job, &st, map->path, len, FILE_ROLE_LIBRARY, via);
@@ -462,8 +463,8 @@ static void take_file(struct mapping *all, const struct procmap *map)
 {
 	struct mapped *file = all->count ? &all->files[all->last] : NULL;
 
-	if (!file || file->first.inode != map->inode ||
-	    file->first.major != map->major || file->first.minor != map->minor) {
+	if (!file || file->first.inode != map->inode || file->first.major != map->major ||
+	    file->first.minor != map->minor) {
 		for (all->last = 0; all->last < all->count; all->last++) {
 			file = &all->files[all->last];
 			if (file->first.inode == map->inode &&

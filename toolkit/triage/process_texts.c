@@ -1,4 +1,5 @@
-/* What a process keeps in its own memory: arguments and environment; and its container. */
+/* What a process keeps in its own memory: arguments and environment; and its container.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -112,9 +113,9 @@ static bool container_of_mounts(struct process_job *job, struct containerid *fou
 		process_begin_step(job, STEP_MOUNTS);
 		if (!process_skips(job, STEP_MOUNTS) &&
 		    procfile_read(job->dirfd, "mountinfo", MOUNTS_MAX, &job->text) == 0)
-			job->mounts.found = containerid_of_mounts(
-				job->text.data, job->text.len_bytes,
-				&job->mounts.container);
+			job->mounts.found =
+				containerid_of_mounts(job->text.data, job->text.len_bytes,
+						      &job->mounts.container);
 		process_begin_step(job, STEP_NONE);
 	}
 	*found = job->mounts.container;

@@ -35,8 +35,8 @@ static bool add_extent(struct extents *all, uint64_t from, uint64_t to)
 	if (all->count == EXTENTS_MAX)
 		return false;
 	if ((all->count & (all->count - 1)) == 0) {
-		larger = realloc(all->at, (all->count ? all->count * 2 : 1) *
-						  sizeof(*larger));
+		larger = realloc(all->at,
+				 (all->count ? all->count * 2 : 1) * sizeof(*larger));
 		if (!larger)
 			return false;
 		all->at = larger;
@@ -261,7 +261,7 @@ int collect_lost(struct triage *t, struct err *err)
 	int rc = copy ? 0 : err_sys(err, ENOMEM, "saving files");
 
 	for (size_t i = 0; i < t->lost_count; i++) {
-		if (rc == 0 && out_has_files(t->out))
+		if (rc == 0 && out_keeps_files(t->out))
 			rc = recover(t, copy, &t->lost[i], err);
 		io_close(&t->lost[i].fd);
 		free(t->lost[i].path);

@@ -8,9 +8,10 @@
 
 bool redact_is_secret_name(const char *name, size_t len_bytes)
 {
-	static const char *const words[] = { "pass",   "pwd",	"secret", "token",
-					     "apikey", "api-key", "api_key", "credential",
-					     "auth",   "private", "signature", "key" };
+	static const char *const words[] = { "pass",	"pwd",	      "secret",
+					     "token",	"apikey",     "api-key",
+					     "api_key", "credential", "auth",
+					     "private", "signature",  "key" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		size_t len = strlen(words[i]);

@@ -49,15 +49,16 @@ struct triage {
 	/* A procfs of our own that nobody can mount over and nobody else sees, or -1. */
 	int detachedfd;
 	int32_t self_pid;
-	uint64_t userns;       /* our own; 0: not known */
-	uint64_t ticks_per_s;  /* of start times */
-	bool hidepid;	       /* /proc shows only some of the processes */
-	uint64_t capabilities; /* our own effective ones, bit by number */
-	int64_t start_ns;      /* CLOCK_REALTIME */
-	int64_t boot_ns;       /* CLOCK_REALTIME at boot */
-	struct census census;  /* who was there */
-	struct pids pids;      /* who shows whom */
-	struct out *out;       /* where records go */
+	uint64_t userns;	   /* our own; 0: not known */
+	uint64_t ticks_per_s;	   /* of start times */
+	int yama;		   /* kernel.yama.ptrace_scope; -1: none */
+	bool hidepid;		   /* /proc shows only some of the processes */
+	uint64_t capabilities;	   /* our own effective ones, bit by number */
+	int64_t start_ns;	   /* CLOCK_REALTIME */
+	int64_t boot_ns;	   /* CLOCK_REALTIME at boot */
+	struct census census;	   /* who was there */
+	struct pids pids;	   /* who shows whom */
+	struct out *out;	   /* where records go */
 	struct process_lost *lost; /* files to be saved, see process.h */
 	size_t lost_count, lost_room;
 
@@ -131,8 +132,8 @@ int collect_pids(struct triage *t, const int32_t *pids, size_t count,
  * could not be written: what cannot be read is a record, no failure. */
 int collect_processes(struct triage *t, struct err *err); /* fills t->census */
 int collect_hidden(struct triage *t, struct err *err);	  /* processes */
-int collect_lost(struct triage *t, struct err *err); /* saves files without a name */
-int collect_memory(struct triage *t, struct err *err); /* of --memory */
+int collect_lost(struct triage *t, struct err *err);	  /* saves files without a name */
+int collect_memory(struct triage *t, struct err *err);	  /* of --memory */
 int collect_network(struct triage *t, struct err *err);
 int collect_modules(struct triage *t, struct err *err); /* and the record `kernel` */
 int collect_bpf(struct triage *t, struct err *err);

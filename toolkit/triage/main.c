@@ -1,0 +1,184 @@
+/*
+ * triage: the live state of a host or a container, in one pass. Thin: what is collected,
+ * in which order, and where it goes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "toolkit/lib/cli.h"
+#include "toolkit/lib/clijson.h"
+#include "toolkit/lib/gone.h"
+#include "toolkit/lib/interrupt.h"
+#include "toolkit/lib/io.h"
+#include "toolkit/triage/from.h"
+#include "toolkit/triage/place.h"
+#include "toolkit/triage/session.h"
+
+/* Outlives main: a thread that a read holds for ever may still look at it. */
+static struct triage t;
+static struct options opt;
+static struct place place;
+
+static const struct derived *const derived[] = {
+	&derived_report,	 &derived_timesketch, &derived_bodyfile,
+	&derived_varc_processes, &derived_varc_files,
+};
+#define DERIVED_COUNT (sizeof(derived) / sizeof(derived[0]))
+
+static bool has_place(void)
+{
+	return opt.evidence || opt.output || opt.tar || opt.to;
+}
+
+static int collect(char *const *arguments, struct err *err)
+{
+	/* Processes first: they are what changes fastest. */
+	static int (*const parts[])(struct triage *, struct err *) = {
+		collect_processes, collect_hidden, collect_network,  collect_modules,
+		collect_bpf,	   collect_mounts, collect_sessions, collect_units,
+		collect_files,	   collect_lost,   collect_memory,
+	};
+
+	if (session_emit_header(&t, arguments, err) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !interrupted; i++)
+		if (parts[i](&t, err) < 0)
+			return -1;
+	return session_emit_end(&t, err);
+}
+
+static void add_digest(struct json *doc, const char *key, const uint8_t *digest)
+{
+	char hex[SHA256_HEX_SIZE];
+
+	sha256_to_hex(digest, hex);
+	json_add_str(doc, json_root(doc), key, hex);
+}
+
+static int print_result(struct err *err)
+{
+	const struct place_result *result = place_result(&place);
+	struct json *doc;
+	struct json_node *root;
+
+	fprintf(stderr,
+		"triage: %llu processes, %llu sockets, findings: %llu high, %llu medium, "
+		"%llu low%s\n",
+		(unsigned long long)t.processes, (unsigned long long)t.sockets,
+		(unsigned long long)t.findings[SEVERITY_HIGH],
+		(unsigned long long)t.findings[SEVERITY_MEDIUM],
+		(unsigned long long)t.findings[SEVERITY_LOW],
+		t.incomplete ? "; some things could not be read, and are listed" : "");
+	if (!opt.json)
+		return 0;
+	doc = json_new();
+	if (!doc)
+		return err_sys(err, ENOMEM, "printing the result");
+	root = json_root(doc);
+	json_add_str(doc, root, "where", result->where);
+	json_add_u64(doc, root, "processes", t.processes);
+	json_add_u64(doc, root, "sockets", t.sockets);
+	json_add_u64(doc, root, "recovered", t.recovered);
+	json_add_u64(doc, root, "findings_high", t.findings[SEVERITY_HIGH]);
+	json_add_u64(doc, root, "findings_medium", t.findings[SEVERITY_MEDIUM]);
+	json_add_u64(doc, root, "findings_low", t.findings[SEVERITY_LOW]);
+	json_add_bool(doc, root, "complete", !t.incomplete);
+	json_add_u64(doc, root, "files", result->files);
+	json_add_u64(doc, root, "bytes", result->bytes);
+	add_digest(doc, "sha256", result->records_sha256);
+	add_digest(doc, "sums_sha256", result->sums_sha256);
+	add_digest(doc, "custody_head", result->custody_head);
+	return cli_print_json(doc, err);
+}
+
+/* Opens the outputs. */
+static int open_out(struct out **out, int lines_fd, struct err *err)
+{
+	if (!has_place()) {
+		*out = out_new(NULL, NULL, NULL, 0, STDOUT_FILENO, err);
+		return *out ? 0 : -1;
+	}
+	if (place_open(&place, &opt, &interrupted, err) < 0)
+		return -1;
+	*out = out_new(place.ops, place.arg, derived, DERIVED_COUNT, lines_fd, err);
+	return *out ? 0 : -1;
+}
+
+/* Ends the outputs, whole or as what they have become. */
+static int close_out(struct out *out, int rc, struct err *err)
+{
+	struct err again;
+
+	if (rc == 0)
+		rc = out_finish(out, err);
+	if (rc < 0 && place.ops && place_fail(&place, err, &again) < 0)
+		err_prefix(err, "%.200s; and before", again.text);
+	return rc;
+}
+
+static int run(char *const *arguments, struct err *err)
+{
+	struct out *out = NULL;
+	int rc = -1;
+
+	t.opt = &opt;
+	if (session_open(&t, err) == 0 && open_out(&out, OUT_LINES_FILE, err) == 0) {
+		t.out = out;
+		rc = close_out(out, collect(arguments, err), err);
+		if (rc == 0 && has_place())
+			rc = print_result(err);
+	}
+	out_free(out);
+	place_close(&place);
+	session_close(&t);
+	if (rc < 0)
+		return err_report(err, "triage");
+	return t.incomplete ? ERR_GAPS : 0;
+}
+
+static void say_bad_line(void *context, uint64_t number, const char *why)
+{
+	(void)context;
+	fprintf(stderr, "triage: line %llu: %s\n", (unsigned long long)number, why);
+}
+
+/* The other outputs once more, of records that are there. */
+static int run_from(struct err *err)
+{
+	struct from from = { .bad_line = say_bad_line };
+	struct out *out = NULL;
+	char why[160] = "";
+	int rc = -1, fd = open(opt.from, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		err_sys(err, errno, "opening %.300s", opt.from);
+	else if (open_out(&out, OUT_LINES_NONE, err) == 0)
+		rc = close_out(out, from_read(fd, out, &from, err), err);
+	out_free(out);
+	place_close(&place);
+	io_close(&fd);
+	if (rc < 0)
+		return err_report(err, "triage");
+	from_wrong(&from, why, sizeof(why));
+	if (why[0])
+		fprintf(stderr, "triage: %s\n", why);
+	return why[0] ? ERR_GAPS : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = { 0 };
+	int code = options_parse(argc, argv, &opt);
+
+	if (code < 0) {
+		gone_guard("triage");
+		interrupt_catch();
+		code = opt.from ? run_from(&err) : run(argv + 1, &err);
+	}
+	if (io_close_stdout(&err) < 0)
+		return err_report(&err, "triage");
+	return code;
+}
