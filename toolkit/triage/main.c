@@ -114,6 +114,7 @@ static int close_out(struct out *out, int rc, struct err *err)
 
 	if (rc == 0)
 		rc = out_finish(out, err);
+	out_free(out);
 	if (rc < 0 && place.ops && place_fail(&place, err, &again) < 0)
 		err_prefix(err, "%.200s; and before", again.text);
 	return rc;
@@ -131,7 +132,6 @@ static int run(char *const *arguments, struct err *err)
 		if (rc == 0 && has_place())
 			rc = print_result(err);
 	}
-	out_free(out);
 	place_close(&place);
 	session_close(&t);
 	if (rc < 0)
@@ -157,7 +157,6 @@ static int run_from(struct err *err)
 		err_sys(err, errno, "opening %.300s", opt.from);
 	else if (open_out(&out, OUT_LINES_NONE, err) == 0)
 		rc = close_out(out, from_read(fd, out, &from, err), err);
-	out_free(out);
 	place_close(&place);
 	io_close(&fd);
 	if (rc < 0)

@@ -40,6 +40,8 @@ static const char usage[] =
 	"      --no-recover     save no deleted files\n"
 	"      --recover-max SIZE  save none that holds more, with K, M or G (default 1G)\n"
 	"      --memory PID     save the memory of a process; may be given 16 times\n"
+	"      --all-pids       look for hidden processes among all pids there can be, also\n"
+	"                       those that were never given out (half a second a million)\n"
 	"  -j, --json           end with one line of JSON on stdout\n"
 	"\nInto S3:\n" S3_USAGE "\n"
 	"      --proc DIR, --sys DIR, --root DIR   read these instead of /proc, /sys, /\n"
@@ -58,6 +60,7 @@ enum {
 	OPT_NO_HASH,
 	OPT_NO_RECOVER,
 	OPT_RECOVER_MAX,
+	OPT_ALL_PIDS,
 	OPT_MEMORY,
 	OPT_PROC,
 	OPT_SYS,
@@ -77,6 +80,7 @@ static const struct option long_options[] = {
 	{ "no-hash", no_argument, NULL, OPT_NO_HASH },
 	{ "no-recover", no_argument, NULL, OPT_NO_RECOVER },
 	{ "recover-max", required_argument, NULL, OPT_RECOVER_MAX },
+	{ "all-pids", no_argument, NULL, OPT_ALL_PIDS },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "json", no_argument, NULL, 'j' },
 	{ "proc", required_argument, NULL, OPT_PROC },
@@ -129,6 +133,8 @@ static bool *flag_of(struct options *opt, int c)
 		return &opt->no_hash;
 	case OPT_NO_RECOVER:
 		return &opt->no_recover;
+	case OPT_ALL_PIDS:
+		return &opt->all_pids;
 	default:
 		return s3_options_flag(&opt->s3, c);
 	}

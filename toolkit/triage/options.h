@@ -21,6 +21,7 @@ struct options {
 	bool no_hash;	 /* executables are not hashed */
 	bool no_recover; /* deleted files are not saved */
 	bool redact, json;
+	bool all_pids; /* every pid is asked, also those never given out */
 	bool no_environ;
 	int32_t memory[TRIAGE_MEMORY_MAX]; /* pids whose memory is saved */
 	size_t memory_count;

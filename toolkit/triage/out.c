@@ -73,8 +73,6 @@ struct out *out_new(const struct place_ops *ops, void *place,
 
 	if (!out) {
 		err_sys(err, ENOMEM, "making the outputs");
-		if (ops)
-			ops->free(place);
 		return NULL;
 	}
 	out->ops = ops;
@@ -241,7 +239,5 @@ void out_free(struct out *out)
 	if (out->ops && out->jsonl.file)
 		out->ops->abandon(out->jsonl.file);
 	text_free(&out->jsonl.text);
-	if (out->ops)
-		out->ops->free(out->place);
 	free(out);
 }

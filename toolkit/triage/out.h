@@ -65,8 +65,8 @@ enum {
 
 /*
  * Opens triage.jsonl and the derived outputs. ops is NULL when lines_fd is a descriptor:
- * that gets the lines, and there are no files. derived is copied, lines_fd borrowed, the
- * place taken over: out_free() frees it, also when this fails. Returns NULL with err.
+ * that gets the lines, and there are no files. derived is copied, lines_fd and the place
+ * are borrowed. Returns NULL with err.
  */
 struct out *out_new(const struct place_ops *ops, void *place,
 		    const struct derived *const *derived, size_t count, int lines_fd,

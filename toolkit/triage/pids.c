@@ -18,6 +18,8 @@
 
 /* PID_MAX_LIMIT of linux/threads.h. */
 #define PID_LIMIT (4 * 1024 * 1024)
+/* Those that begin while it is asked. */
+#define SWEEP_AHEAD 32768
 #define CGROUPS_MAX 20000
 #define CGROUP_DEPTH 24
 
@@ -56,12 +58,39 @@ static int32_t pid_max(const struct triage *t)
 	return value > 0 && value <= PID_LIMIT ? (int32_t)value : PID_LIMIT;
 }
 
+/*
+ * The first pid that nobody can have. Pids are given out in order and begin anew at
+ * pid_max: where fewer were given out since boot than that, none is above the last one
+ * but those that somebody chose himself (clone3 with set_tid, as root).
+ */
+static int32_t sweep_end(const struct triage *t)
+{
+	struct proctext text = { 0 };
+	const char *last = NULL, *forks = NULL;
+	int64_t end = t->pids.max, given = INT64_MAX;
+
+	if (procfile_read(t->procfd, "stat", 4u << 20, &text) == 0)
+		forks = strstr(text.data, "\nprocesses ");
+	if (forks)
+		given = strtoll(forks + strlen("\nprocesses "), NULL, 10);
+	/* 0.00 0.01 0.05 1/123 4567 */
+	if (procfile_read(t->procfd, "loadavg", 256, &text) == 0)
+		last = strrchr(text.data, ' ');
+	if (last && !t->opt->all_pids && given < t->pids.max) {
+		end = strtoll(last, NULL, 10) + SWEEP_AHEAD;
+		if (end > t->pids.max)
+			end = t->pids.max;
+	}
+	procfile_free(&text);
+	return (int32_t)end;
+}
+
 /* A signal of number 0 is none: the kernel only looks whether it could be sent. */
 static void *sweep(void *arg)
 {
 	struct triage *t = arg;
 
-	for (int32_t pid = 1; pid < t->pids.max && !interrupted; pid++)
+	for (int32_t pid = 1; pid < t->pids.sweep_end && !interrupted; pid++)
 		if (kill(pid, 0) == 0 || errno == EPERM)
 			pidset_add(&t->pids.alive, pid);
 	t->pids.swept = !interrupted;
@@ -78,6 +107,7 @@ int pids_begin(struct triage *t, struct err *err)
 	    !pidset_make(&pids->taken, pids->max) ||
 	    !pidset_make(&pids->alive, pids->max))
 		return err_sys(err, ENOMEM, "looking for processes");
+	pids->sweep_end = sweep_end(t);
 	if (t->live)
 		pids->sweeping = pthread_create(&pids->sweeper, NULL, sweep, t) == 0;
 	return 0;
@@ -88,7 +118,7 @@ void pids_join(struct triage *t)
 	if (t->pids.sweeping)
 		pthread_join(t->pids.sweeper, NULL);
 	t->pids.sweeping = false;
-	t->swept_to = t->pids.swept ? (uint64_t)t->pids.max - 1 : 0;
+	t->swept_to = t->pids.swept ? (uint64_t)t->pids.sweep_end - 1 : 0;
 }
 
 /* A name of digits alone; 0 for any other. */

@@ -28,6 +28,7 @@ struct pids {
 	struct pidset detached; /* by a procfs of our own */
 	struct pidset taken;	/* were read, or tried */
 	struct pidset alive;	/* answered to a signal: threads, too */
+	int32_t sweep_end;	/* the first pid that is not asked */
 	bool swept;
 	pthread_t sweeper;
 	bool sweeping;

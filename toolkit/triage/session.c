@@ -227,6 +227,21 @@ int session_emit_header(struct triage *t, char *const *arguments, struct err *er
 	return triage_emit(t, doc, err);
 }
 
+/* Not by getrusage(), which counts what this process was before it became triage, too. */
+static uint64_t peak_bytes(const struct triage *t)
+{
+	struct proctext text = { 0 };
+	const char *at = NULL;
+	uint64_t bytes = 0;
+
+	if (procfile_read(t->procfd, "self/status", 65536, &text) == 0)
+		at = strstr(text.data, "\nVmHWM:");
+	if (at)
+		bytes = strtoull(at + strlen("\nVmHWM:"), NULL, 10) * 1024;
+	procfile_free(&text);
+	return bytes;
+}
+
 int session_emit_end(struct triage *t, struct err *err)
 {
 	static const bool counts[REASON_COUNT] = {
@@ -239,7 +254,6 @@ int session_emit_end(struct triage *t, struct err *err)
 	static const char *const severities[] = { "high", "medium", "low" };
 	struct json *doc = triage_record("end", err);
 	struct json_node *root, *node;
-	struct rusage usage = { 0 };
 	int64_t now = clock_ns(CLOCK_REALTIME);
 
 	if (!doc)
@@ -267,8 +281,7 @@ int session_emit_end(struct triage *t, struct err *err)
 		json_add_bool(doc, root, "interrupted", true);
 	json_add_u64(doc, root, "swept_to", t->swept_to);
 	json_add_u64(doc, root, "blocked_reads", t->blocked);
-	getrusage(RUSAGE_SELF, &usage);
-	json_add_u64(doc, root, "peak_bytes", (uint64_t)usage.ru_maxrss * 1024);
+	json_add_u64(doc, root, "peak_bytes", peak_bytes(t));
 	json_add_bool(doc, root, "complete", !t->incomplete);
 	return triage_emit(t, doc, err);
 }
