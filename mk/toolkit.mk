@@ -72,3 +72,9 @@ update-order: $(ARCHES:%=build/order/%/capture) build/check/bin/mkproc
 .PHONY: update-order
 
 TOOL_BINARIES := $(foreach arch,$(ARCHES),$(TOOLS:%=build/release/$(arch)/bin/%))
+
+# The report's page is taken in by the assembler, of which -MMD knows nothing.
+REPORT_PAGE := $(wildcard toolkit/triage/report*.js toolkit/triage/report.css \
+	toolkit/triage/report.html)
+$(patsubst %,build/%/toolkit/triage/report_page.o,check/obj $(ARCHES:%=release/%/obj)): \
+	$(REPORT_PAGE)

@@ -13,10 +13,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const struct derived *const all[] = {
-	&derived_timesketch,
-	&derived_bodyfile,
-	&derived_varc_processes,
-	&derived_varc_files,
+	&derived_report,	 &derived_timesketch, &derived_bodyfile,
+	&derived_varc_processes, &derived_varc_files,
 };
 #define ALL (sizeof(all) / sizeof(all[0]))
 

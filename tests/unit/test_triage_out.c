@@ -8,10 +8,8 @@
 #include "toolkit/triage/text.h"
 
 static const struct derived *const all[] = {
-	&derived_timesketch,
-	&derived_bodyfile,
-	&derived_varc_processes,
-	&derived_varc_files,
+	&derived_report,	 &derived_timesketch, &derived_bodyfile,
+	&derived_varc_processes, &derived_varc_files,
 };
 #define ALL (sizeof(all) / sizeof(all[0]))
 
