@@ -31,6 +31,7 @@ run_case() {
 		compress() { $run "$bin/compress" "$@"; }
 		symbols() { $run "$bin/symbols" "$@"; }
 		mkproc() { "$root/build/check/bin/mkproc" "$@"; }
+		mkplace() { "$root/build/check/bin/mkplace" "$@"; }
 		umask 022
 		# shellcheck source=/dev/null
 		. "$2/cmd"

@@ -463,12 +463,13 @@ static void archive_is_never_whole_by_accident(void)
 	struct out_file *file;
 
 	/* Wherever the line is cut; the first time nowhere. */
-	for (size_t room = MIB, whole = 0; !whole || room < whole; room += 700) {
+	for (size_t room = 32 * MIB, whole = 0; !whole || room + 4096 < whole;
+	     room += 200000) {
 		bool bad;
 
 		tar = open_tar(room);
-		bad = put(ops, tar, "a", UINT64_MAX, noise, 2000, &err) < 0;
-		bad |= put(ops, tar, "b", UINT64_MAX, noise + 2000, 5000, &err) < 0;
+		bad = put(ops, tar, "a", UINT64_MAX, noise, MIB, &err) < 0;
+		bad |= put(ops, tar, "b", UINT64_MAX, noise + MIB, MIB, &err) < 0;
 		bad |= ops->finish(tar, &err) < 0;
 		ops->free(tar);
 		CHECK(end.aborted == bad && end.finished == !bad && bad == !!whole);
