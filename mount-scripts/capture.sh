@@ -13,7 +13,7 @@
 
 SELF=fvol-capture
 
-# == base: the same lines in mount.sh, capture.sh and unmount.sh ==
+# == base: the same lines in mount.sh, capture.sh, triage.sh and unmount.sh ==
 set -eu +afvxC
 # bash imports functions from the environment, and one of them may be called "[".
 unset -f '[' alias cd command dd echo false kill mkdir mount od printf pwd read rmdir \
@@ -113,7 +113,7 @@ is_writable() {
 	! has_option "$MNT_SUPER" emergency_ro && ! has_option "$MNT_SUPER" shutdown
 }
 # == end of base ==
-# == tool: the same lines in mount.sh, capture.sh and unmount.sh ==
+# == tool: the same lines in mount.sh, capture.sh, triage.sh and unmount.sh ==
 # Finds which directory of tools fits. Not by uname: its answer follows the personality,
 # and /proc is one program of the host less.
 # Arguments: none. Returns: 0 with ARCH set, or not at all.
@@ -216,6 +216,7 @@ need_volume() {
 	fi
 }
 
+# == instance: the same lines in capture.sh and triage.sh ==
 # Arguments: text. Returns: 0 when it is the id of an instance or of a managed node.
 is_instance_id() {
 	case $1 in i-*) digits=${1#i-} ;; mi-*) digits=${1#mi-} ;; *) return 1 ;; esac
@@ -250,6 +251,7 @@ check_tools() {
 	*) die 5 "${WHY:-"hash failed with exit code $rc"}" ;;
 	esac
 }
+# == end of instance ==
 
 # Runs the capture program and says in a sentence how it went; its own last line, one JSON
 # object, is the last line here too. Arguments: none. Returns: never.

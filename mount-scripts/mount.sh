@@ -21,7 +21,7 @@
 
 SELF=fvol-mount
 
-# == base: the same lines in mount.sh, capture.sh and unmount.sh ==
+# == base: the same lines in mount.sh, capture.sh, triage.sh and unmount.sh ==
 set -eu +afvxC
 # bash imports functions from the environment, and one of them may be called "[".
 unset -f '[' alias cd command dd echo false kill mkdir mount od printf pwd read rmdir \
@@ -122,7 +122,7 @@ is_writable() {
 }
 # == end of base ==
 
-# == tool: the same lines in mount.sh, capture.sh and unmount.sh ==
+# == tool: the same lines in mount.sh, capture.sh, triage.sh and unmount.sh ==
 # Finds which directory of tools fits. Not by uname: its answer follows the personality,
 # and /proc is one program of the host less.
 # Arguments: none. Returns: 0 with ARCH set, or not at all.

@@ -19,7 +19,7 @@
 
 SELF=fvol-unmount
 
-# == base: the same lines in mount.sh, capture.sh and unmount.sh ==
+# == base: the same lines in mount.sh, capture.sh, triage.sh and unmount.sh ==
 set -eu +afvxC
 # bash imports functions from the environment, and one of them may be called "[".
 unset -f '[' alias cd command dd echo false kill mkdir mount od printf pwd read rmdir \
@@ -239,7 +239,7 @@ is_in_use() {
 	[ -d "/sys/fs/ext4/${kernel_name##*/}" ]
 }
 # == end of lock ==
-# == tool: the same lines in mount.sh, capture.sh and unmount.sh ==
+# == tool: the same lines in mount.sh, capture.sh, triage.sh and unmount.sh ==
 # Finds which directory of tools fits. Not by uname: its answer follows the personality,
 # and /proc is one program of the host less.
 # Arguments: none. Returns: 0 with ARCH set, or not at all.
@@ -458,12 +458,12 @@ find_head() {
 	! is_sha256 "$head" || HEAD="\"$head\""
 }
 
-# Lists the images on the volume with the hashes that were made while they were captured,
-# for the last line of the output. Everything on the volume may have been rewritten by
-# root of this host: only plain names and hashes get through.
-# Arguments: none. Returns: 0 with IMAGES set to the members of a JSON array.
+# Lists the images and the records of triage on the volume with the hashes that were made
+# while they were written, for the last line of the output. Everything on the volume may
+# have been rewritten by root of this host: only plain names and hashes get through.
+# Arguments: none. Returns: 0 with IMAGES and RECORDS set to the members of JSON arrays.
 list_images() {
-	IMAGES='' listed=0
+	IMAGES='' RECORDS='' listed=0
 	for sums in "$VOLUME"/evidence/*/*/SHA256SUMS; do
 		if [ ! -f "$sums" ] || [ -h "$sums" ]; then continue; fi
 		place=${sums#"$VOLUME"/evidence/}
@@ -473,13 +473,21 @@ list_images() {
 		lines=0
 		while read -r sum name && [ "$lines" -lt 64 ] && [ "$listed" -lt 32 ]; do
 			lines=$((lines + 1))
-			case $name in memory.*) ;; *) continue ;; esac
+			case $name in memory.* | triage.jsonl) ;; *) continue ;; esac
 			case $name in *[!a-z0-9.]*) continue ;; esac
 			is_sha256 "$sum" || continue
 			listed=$((listed + 1))
-			IMAGES=$IMAGES${IMAGES:+,}
-			IMAGES="$IMAGES{\"image\":\"$place/$name\",\"sha256\":\"$sum\","
-			IMAGES="$IMAGES\"custody_head\":$HEAD}"
+			rest="\"sha256\":\"$sum\",\"custody_head\":$HEAD}"
+			case $name in
+			triage.jsonl)
+				RECORDS=$RECORDS${RECORDS:+,}
+				RECORDS="$RECORDS{\"records\":\"$place/$name\",$rest"
+				;;
+			*)
+				IMAGES=$IMAGES${IMAGES:+,}
+				IMAGES="$IMAGES{\"image\":\"$place/$name\",$rest"
+				;;
+			esac
 		done 2> /dev/null < "$sums" || :
 	done
 }
@@ -622,7 +630,7 @@ ulimit -c 0 2> /dev/null || :
 
 read_options "$@"
 need_root
-mounted=no device='' DEV='' IMAGES='' TROUBLE='' HEADS=''
+mounted=no device='' DEV='' IMAGES='' RECORDS='' TROUBLE='' HEADS=''
 find_mount
 if [ "$MNT_COUNT" -gt 0 ] || [ -d "$HOUSE" ]; then
 	need_mount_right
@@ -655,9 +663,9 @@ if [ "$mounted" = yes ]; then
 	esac
 	if [ -n "$TROUBLE" ]; then TROUBLE="\"$TROUBLE\""; fi
 	say "{\"unmounted\":true,\"device\":\"$device\",\"trouble\":${TROUBLE:-null},\
-\"images\":[$IMAGES]}"
+\"images\":[$IMAGES],\"triage\":[$RECORDS]}"
 else
 	say "nothing was mounted on $VOLUME"
-	say "{\"unmounted\":false,\"device\":null,\"images\":[]}"
+	say "{\"unmounted\":false,\"device\":null,\"images\":[],\"triage\":[]}"
 fi
 finish "$code"

@@ -170,11 +170,19 @@ static const char *custody_in(const char *dir, const struct place_result *result
 	return text;
 }
 
-/* Every line of a SHA256SUMS, in order of names, holds. Returns how many, or -1. */
+/* Every line of a SHA256SUMS holds, and they are in order. Returns how many, or -1. */
+static const char *order_of(const char *name, char key[PATH_MAX + 1])
+{
+	key[0] = strcmp(name, "triage.jsonl") == 0 ? '0' : strchr(name, '/') ? '2' : '1';
+	strcpy(key + 1, name);
+	return key;
+}
+
 static int sums_hold(const char *dir)
 {
 	size_t len, pos = 0, number = 0, size;
-	char *text = contents_of(dir, "SHA256SUMS", &len), last[PATH_MAX] = "";
+	char *text = contents_of(dir, "SHA256SUMS", &len), last[PATH_MAX + 1] = "";
+	char key[PATH_MAX + 1];
 	static struct sums_entry entry;
 	struct err err;
 	int count = 0;
@@ -187,9 +195,9 @@ static int sums_hold(const char *dir)
 
 		sha256(file ? file : "", file ? size : 0, digest);
 		if (!file || memcmp(digest, entry.digest, SHA256_LEN) != 0 ||
-		    strcmp(last, entry.name) >= 0)
+		    strcmp(last, order_of(entry.name, key)) >= 0)
 			count = -2;
-		strcpy(last, entry.name);
+		strcpy(last, key);
 		free(file);
 		count++;
 	}

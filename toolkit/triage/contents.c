@@ -87,10 +87,22 @@ void contents_failed(struct contents *contents, const char *name, const char *su
 	contents->failures++;
 }
 
+/* The records first, then the other files of the top: whoever looks at a few lines only,
+ * as unmount does, sees them, however many files were saved. */
+static int rank(const struct contents_member *member)
+{
+	if (strcmp(member->name, PLACE_RECORDS) == 0)
+		return 0;
+	return strchr(member->name, '/') ? 2 : 1;
+}
+
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct contents_member *)a)->name,
-		      ((const struct contents_member *)b)->name);
+	int before = rank(a) - rank(b);
+
+	return before ? before
+		      : strcmp(((const struct contents_member *)a)->name,
+			       ((const struct contents_member *)b)->name);
 }
 
 char *contents_sums(struct contents *contents, size_t *len_bytes, struct err *err)

@@ -41,7 +41,8 @@ int contents_add(struct contents *contents, const char *name,
 /* Notes one that is not; suffix is what the place puts behind its name. */
 void contents_failed(struct contents *contents, const char *name, const char *suffix);
 
-/* SHA256SUMS, sorted by name; the caller frees it. NULL with err. */
+/* SHA256SUMS: the records, the other files, those in directories, each by name; the
+ * caller frees it. NULL with err. */
 char *contents_sums(struct contents *contents, size_t *len_bytes, struct err *err);
 
 /*
