@@ -104,6 +104,7 @@ test_environment() {
 		MADE_POINT=yes MADE_HOUSE=yes WAIT=0 VOLUME_ID=x MANIFEST_SHA256=x ARCH=x
 		DEVICE=x SERIAL=x DEVICE_NAME=x SETTING=/run/evil/env
 		READAHEAD=x MNT_COUNT=0 CODE=0 WHY=x rc=0 SELF=x IMAGES=x HOLDERS=x
+		RECORDS=x REDACT=yes
 		BASH_FUNC_[%%=(){:>/run/evil/ran;} $(command -v "${kept%% *}")"
 	case $kept in *' '*) SHELL_UNDER_TEST="$SHELL_UNDER_TEST ${kept#* }" ;; esac
 	for mask in 000 777; do
@@ -121,6 +122,13 @@ test_environment() {
 		umask 022
 		SHELL_UNDER_TEST=$kept
 		expect 'capture in a hostile environment' 0 'captured and hashed'
+		SHELL_UNDER_TEST=$name
+		umask "$mask"
+		run triage
+		umask 022
+		SHELL_UNDER_TEST=$kept
+		expect 'triage in a hostile environment' 0 'collected and hashed'
+		check 'is not told to redact' sh -c '! grep -q -e --redact /run/err'
 		SHELL_UNDER_TEST=$name
 		umask "$mask"
 		run unmount
@@ -144,7 +152,7 @@ test_environment() {
 test_preload() {
 	plug nvme1n1 good "$SERIAL"
 	kept=$SHELL_UNDER_TEST
-	for script in mount capture unmount; do
+	for script in mount capture triage unmount; do
 		set --
 		[ "$script" != mount ] || set -- --manifest-sha256 "$HEX" --wait 0
 		: > /run/preloaded
@@ -170,7 +178,7 @@ test_functions() {
 		test pwd command; do
 		set -- "$@" "BASH_FUNC_$name%%=() { : > /run/evil/ran; }"
 	done
-	for script in mount capture unmount; do
+	for script in mount capture triage unmount; do
 		arguments=
 		[ "$script" != mount ] || arguments="--manifest-sha256 $HEX --wait 0"
 		RC=0
@@ -190,7 +198,7 @@ test_writes() {
 	calls=open,openat,creat,mkdir,mkdirat,mknod,mknodat,unlink,unlinkat,rmdir,rename
 	calls=$calls,renameat,renameat2,link,linkat,symlink,symlinkat,truncate,chmod
 	calls=$calls,fchmodat,chown,fchownat,utimensat,setxattr
-	for script in mount capture unmount; do
+	for script in mount capture triage unmount; do
 		set --
 		if [ "$script" = mount ]; then
 			set -- --manifest-sha256 "$HEX" --volume-id "$ID"
@@ -206,6 +214,8 @@ test_writes() {
 		'mount|umount|mkdir|rmdir|dd|od|sha256sum|sleep'
 	check 'capture uses none but the mkdir of the stand-in' \
 		runs_only /run/trace.capture mkdir
+	check 'triage uses none but the mkdir of the stand-in' \
+		runs_only /run/trace.triage mkdir
 	check 'unmount uses none but umount, mkdir, rmdir' runs_only /run/trace.unmount \
 		'umount|mkdir|rmdir'
 	rm /run/trace.*
@@ -249,11 +259,11 @@ test_busybox_userland() {
 		[ -h /bin ] || mount --bind /run/bb /bin
 		[ -h /sbin ] || mount --bind /run/bb /sbin
 		mount="mount --manifest-sha256 $1 --volume-id $2"
-		for step in "$mount" capture unmount; do
+		for step in "$mount" capture triage unmount; do
 			/run/bb/busybox ash /run/scripts/${step%% *}.sh $(
 				case $step in *" "*) echo "${step#* }" ;; esac) || exit
 		done' sh "$HEX" "$ID" > /run/out 2> /run/err || RC=$?
 	expect 'a userland of busybox alone' 0 'unmounted /dev/nvme1n1'
-	check 'all three ended in JSON' [ "$(grep -c '^{' /run/out)" -eq 3 ]
+	check 'all four ended in JSON' [ "$(grep -c '^{' /run/out)" -eq 4 ]
 	unplug_all
 }

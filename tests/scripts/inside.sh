@@ -45,9 +45,17 @@ test_arguments() {
 	expect 'capture --bogus' 2 'see --help'
 	run capture --manifest-sha256 xyz
 	expect 'capture with a bad hash' 2 'see --help'
+	run triage --bogus
+	expect 'triage --bogus' 2 'see --help'
+	for bad in '--redact' '--redact maybe' '--redact no --redact no' \
+		'--manifest-sha256 xyz' '--catalogue-least 0'; do
+		# shellcheck disable=SC2086 # several arguments
+		run triage $bad
+		expect "triage $bad" 2 'see --help'
+	done
 	run unmount now
 	expect 'unmount with an argument' 2 'see --help'
-	for script in mount capture unmount; do
+	for script in mount capture triage unmount; do
 		run "$script" --help
 		expect "$script --help" 0 "Usage: $script.sh"
 		check "$script --help says nothing on stderr" [ ! -s /run/err ]
@@ -58,7 +66,7 @@ test_arguments() {
 # Arguments: none. Returns: 0.
 test_refusals() {
 	kept=$SHELL_UNDER_TEST
-	for script in mount capture unmount; do
+	for script in mount capture triage unmount; do
 		SHELL_UNDER_TEST="setpriv --reuid 9 --regid 9 --clear-groups $kept"
 		set --
 		[ "$script" != mount ] || set -- --manifest-sha256 "$HEX"
@@ -82,6 +90,8 @@ test_refusals() {
 
 	run capture
 	expect 'capture without a volume' 4 'run mount first'
+	run triage
+	expect 'triage without a volume' 4 'run mount first'
 	run unmount
 	expect 'unmount with nothing mounted' 0 'nothing was mounted'
 	check 'unmount ends in JSON' ends_in_json
@@ -198,6 +208,8 @@ test_cycle() {
 	mount -o remount,ro /run/fvol/volume
 	run capture
 	expect 'capture to a read-only volume' 4 'read-only'
+	run triage
+	expect 'triage to a read-only volume' 4 'read-only'
 	run mount --manifest-sha256 "$HEX"
 	expect 'mount makes it writable again' 0 'already mounted'
 	check 'indeed' is_mounted rw
@@ -215,6 +227,7 @@ test_cycle() {
 	check 'passes what the tool printed' grep -q '^one line before$' /run/out
 	check 'the checker ran first' sh -c 'head -n 1 /run/err | grep -q "hash --volume"'
 	test_capture_codes
+	test_triage
 	test_instance_ids
 	sh -c 'cd /run/fvol/volume; exec sleep 1000' &
 	test_busy "$!" cwd
@@ -239,6 +252,9 @@ test_cycle() {
 	head=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 	check 'with the head of its custody log' grep -qF \
 		"\"sha256\":\"$sum\",\"custody_head\":\"$head\"}" /run/out
+	check 'and with the records of triage' grep -qF \
+		"\"triage\":[{\"records\":\"i-0123456789abcdef0/20240102T030406Z/triage.jsonl\"" /run/out
+	check 'sealed, too' grep -qF '"custody_head":"fedcba9876543210' /run/out
 	check 'leaves nothing' is_clean
 	run unmount
 	expect 'unmount again' 0 'nothing was mounted'
@@ -262,12 +278,47 @@ test_capture_codes() {
 }
 
 # Arguments: none. Returns: 0.
+test_triage() {
+	run triage --manifest-sha256 "$HEX" --catalogue-least 7
+	expect 'triage' 0 'collected and hashed'
+	check 'triage was told where' grep -qxF "stand-in triage --evidence \
+/run/fvol/volume/evidence --instance i-0123456789abcdef0 --json" /run/err
+	check 'ends in JSON' ends_in_json
+	check 'passes what the tool printed' grep -q '^one line before$' /run/out
+	check 'the checker ran first' sh -c \
+		'head -n 1 /run/err | grep -q "hash --volume.* --catalogue-least 7"'
+	run triage --redact yes
+	check 'triage was told to redact' grep -q -- '--json --redact$' /run/err
+	run triage --redact no
+	check 'triage was not told to redact' sh -c '! grep -q -e --redact /run/err'
+	echo 1 > /run/ask/hash
+	run triage --manifest-sha256 "$HEX"
+	expect 'triage with a forged tool' 1 'does not accept'
+	check 'it did not run' sh -c '! grep -q "stand-in triage" /run/err'
+	rm /run/ask/hash
+	for pair in '3 3 GAPS' '4 4 refused' '5 5 failed' '1 5 unexpected' '2 5 unexpected' \
+		'99 5 unknown' 'kill 5 signal' 'silent 5 no'; do
+		# shellcheck disable=SC2086 # three words
+		set -- $pair
+		echo "$1" > /run/ask/triage
+		run triage
+		expect "triage ends with $1" "$2" "$3"
+	done
+	echo 3 > /run/ask/triage
+	run triage
+	check 'gaps still end in JSON' ends_in_json
+	rm /run/ask/triage
+}
+
+# Arguments: none. Returns: 0.
 test_instance_ids() {
 	for pair in 'mi-01234567 mi-01234567' '../../etc unknown' 'i-xyz unknown' \
 		'i-01234567/../x unknown' 'i- unknown'; do
 		export AWS_SSM_INSTANCE_ID="${pair% *}"
 		run capture
 		expect "instance id ${pair% *}" 0 "--instance ${pair#* } "
+		run triage
+		expect "the same of triage" 0 "--instance ${pair#* } "
 	done
 	unset AWS_SSM_INSTANCE_ID
 	run capture
@@ -466,6 +517,8 @@ test_mount_options() {
 	expect '/var and /tmp read-only, /run noexec: mount' 0 'mounted /dev/nvme1n1'
 	run capture
 	expect '/var and /tmp read-only, /run noexec: capture' 0 'captured and hashed'
+	run triage
+	expect '/var and /tmp read-only, /run noexec: triage' 0 'collected and hashed'
 	run unmount
 	expect '/var and /tmp read-only, /run noexec: unmount' 0 'unmounted /dev/nvme1n1'
 	check 'leaves nothing' is_clean

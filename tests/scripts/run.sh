@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests mount.sh, capture.sh and unmount.sh without a virtual machine, under every shell
-# that is /bin/sh somewhere: run.sh [SHELL...].
+# Tests mount.sh, capture.sh, triage.sh and unmount.sh without a virtual machine, under
+# every shell that is /bin/sh somewhere: run.sh [SHELL...].
 #
 # The scripts have no test hooks: nothing in their environment can redirect them. Instead
 # each run gets a machine of its own in private mount and PID namespaces (inside.sh): a
@@ -94,19 +94,22 @@ make_volume other OTHER
 truncate -s 8M "$WORK/empty.img"
 for name in good second forged other empty; do attach "$name"; done
 
-# The three scripts and their common parts.
+# The four scripts and their common parts.
 failed=0
-for pair in 'base capture' 'base unmount' 'tool capture' 'tool unmount' 'lock unmount'; do
-	part=${pair% *} script=${pair#* }
-	for file in mount "$script"; do
+for three in 'base mount capture' 'base mount triage' 'base mount unmount' \
+	'tool mount capture' 'tool mount triage' 'tool mount unmount' \
+	'lock mount unmount' 'instance capture triage'; do
+	part=${three%% *} script=${three##* } first=${three#* }
+	first=${first% *}
+	for file in "$first" "$script"; do
 		sed -n "/^# == $part: /,/^# == end of $part ==/p" \
 			"$ROOT/mount-scripts/$file.sh" > "$WORK/part.$file"
 	done
-	if [ -s "$WORK/part.mount" ] &&
-		cmp -s "$WORK/part.mount" "$WORK/part.$script"; then
-		echo "ok $part is the same in mount.sh and $script.sh"
+	if [ -s "$WORK/part.$first" ] &&
+		cmp -s "$WORK/part.$first" "$WORK/part.$script"; then
+		echo "ok $part is the same in $first.sh and $script.sh"
 	else
-		echo "FAIL $part differs between mount.sh and $script.sh"
+		echo "FAIL $part differs between $first.sh and $script.sh"
 		failed=1
 	fi
 done
