@@ -298,7 +298,7 @@ static void failure_leaves_partial_and_says_so(void)
 {
 	const struct place_ops *ops = &place_dir_ops;
 	const char *path = new_path();
-	struct err err = { 0 }, why = { ERR_FAILED, "the host went down" };
+	struct err err = { 0 }, other, why = { ERR_FAILED, "the host went down" };
 	struct place_dir *dir = place_dir_new(path, "i-1", &err);
 	struct out_file *records = ops->open(dir, "triage.jsonl", UINT64_MAX, &err);
 
@@ -308,6 +308,9 @@ static void failure_leaves_partial_and_says_so(void)
 	CHECK(strstr(err.text, "9 of 10") != NULL);
 	CHECK(put(ops, dir, "recovered/3-exe", 10, noise, 11, &err) < 0);
 	CHECK(place_dir_fail(dir, &why, &err) == 0);
+	/* Who has it open learns of it, and gives it up as if nothing had happened. */
+	CHECK(ops->write(records, noise, 10, &other) < 0);
+	ops->abandon(records);
 	CHECK(!is_there(path, "triage.jsonl") && is_there(path, "triage.jsonl.partial"));
 	CHECK(is_there(path, "recovered/2-exe.partial"));
 	CHECK(sums_hold(path) == 1);
@@ -508,12 +511,21 @@ static void file_has_its_name_when_it_is_whole(void)
 	char path[300];
 	struct options opt = { .tar = path, .instance = "i-1" };
 	struct err err = { 0 };
+	struct out_file *file, *big;
 	struct place place;
 
 	snprintf(path, sizeof(path), "%s.tar.zst", new_path());
 	CHECK(place_open(&place, &opt, NULL, &err) == 0);
 	CHECK(put(place.ops, place.arg, "a", UINT64_MAX, "a", 1, &err) == 0);
+	big = place.ops->open(place.arg, "big", 2 * MIB, &err);
+	CHECK(put(place.ops, place.arg, "b", UINT64_MAX, "b", 1, &err) == 0);
+	file = place.ops->open(place.arg, "c", UINT64_MAX, &err);
 	CHECK(place_fail(&place, &err, &err) == 0);
+	CHECK(place.ops->write(file, "c", 1, &err) < 0);
+	CHECK(put(place.ops, place.arg, "d", UINT64_MAX, "d", 1, &err) < 0);
+	place.ops->abandon(file);
+	place.ops->abandon(big);
+	place.ops->free(place.arg); /* nothing: out.c calls it, place_close() does it */
 	place_close(&place);
 	CHECK(access(path, F_OK) < 0);
 	CHECK(place_open(&place, &opt, NULL, &err) == 0);

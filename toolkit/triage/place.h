@@ -35,21 +35,27 @@ struct place_result {
 };
 
 struct place {
+	/* ->free of these does nothing: place_close() does, when all has been said. */
 	const struct place_ops *ops;
 	void *arg; /* for ops */
+	/* Its own. */
+	const struct place_ops *kind;
+	struct place_ops kept;
 };
 
 /*
  * Opens the place that the options ask for: exactly one of evidence (with instance),
  * output, tar and to; of the last, s3_options_target() and s3_options_check() have been
- * called. Standard output must not be a terminal. interrupted is borrowed. Returns 0; or
- * -1 with err and nothing to close (EVIDENCE/INSTANCE/TIME may be left, empty).
+ * called. Standard output must not be a terminal. place must not be moved. interrupted is
+ * borrowed. Returns 0; or -1 with err and nothing to close (EVIDENCE/INSTANCE/TIME may be
+ * left, empty).
  */
 int place_open(struct place *place, const struct options *opt,
 	       const volatile sig_atomic_t *interrupted, struct err *err);
 
 /*
- * The run failed: members that are open are given up. In a directory, SHA256SUMS lists
+ * The run failed: members that are open are given up, and only ->abandon may still follow
+ * for them. In a directory, SHA256SUMS lists
  * what is whole, NAME.partial is what is not, and the log of custody has a line `failed`
  * with the reason; a tar is cut off, and nothing of that name is there. 0, or -1 with err
  * when the directory could not be brought into that state. place_close() is still due.

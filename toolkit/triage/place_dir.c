@@ -37,6 +37,7 @@ struct out_file {
 	struct sink sink;
 	unsigned char *arena;
 	uint64_t size_bytes;
+	bool given_up; /* noted as failed; abandon() is still to come */
 };
 
 static void dir_free(void *place)
@@ -187,6 +188,8 @@ static bool is_zero(const unsigned char *data, size_t len)
 static int dir_write(struct out_file *file, const void *data, size_t len_bytes,
 		     struct err *err)
 {
+	if (file->given_up)
+		return err_set(err, ERR_FAILED, "%s was given up", file->name);
 	if (len_bytes > file->size_bytes - sink_position(&file->sink))
 		return err_set(err, ERR_FAILED, "%s: more than the %llu bytes promised",
 			       file->name, (unsigned long long)file->size_bytes);
@@ -195,9 +198,17 @@ static int dir_write(struct out_file *file, const void *data, size_t len_bytes,
 	return sink_put(&file->sink, data, len_bytes, err);
 }
 
+static void give_up(struct out_file *file)
+{
+	if (!file->given_up)
+		contents_failed(&file->dir->contents, file->name, ".partial");
+	file->given_up = true;
+	sink_abandon(&file->sink);
+}
+
 static void dir_abandon(struct out_file *file)
 {
-	contents_failed(&file->dir->contents, file->name, ".partial");
+	give_up(file);
 	drop(file);
 }
 
@@ -207,6 +218,10 @@ static int dir_close(struct out_file *file, struct err *err)
 	uint64_t len = sink_position(&file->sink);
 	uint8_t digest[SHA256_LEN];
 
+	if (file->given_up) {
+		err_set(err, ERR_FAILED, "%s was given up", file->name);
+		goto failed;
+	}
 	if (file->size_bytes != UINT64_MAX && len != file->size_bytes) {
 		err_set(err, ERR_FAILED, "%s: %llu of %llu bytes were written",
 			file->name, (unsigned long long)len,
@@ -274,8 +289,8 @@ static int dir_finish(void *place, struct err *err)
 
 int place_dir_fail(struct place_dir *dir, const struct err *failure, struct err *err)
 {
-	while (dir->open)
-		dir_abandon(dir->open);
+	for (struct out_file *file = dir->open; file; file = file->next)
+		give_up(file);
 	return end(dir, failure, err);
 }
 

@@ -67,6 +67,8 @@ static void tar_free(void *place)
 	if (!tar)
 		return;
 	place_tar_fail(tar);
+	while (tar->open)
+		place_tar_ops.abandon(tar->open);
 	contents_free(&tar->contents);
 	free(tar->plain);
 	free(tar->packed);
@@ -310,6 +312,8 @@ static int tar_write(struct out_file *file, const void *data, size_t len_bytes,
 {
 	const unsigned char *from = data;
 
+	if (file->tar->broken || file->tar->ended)
+		return err_set(err, ERR_FAILED, "the archive was given up");
 	if (len_bytes > file->size_bytes - file->len_bytes)
 		return err_set(err, ERR_FAILED,
 			       "%s: more than the %" PRIu64 " bytes promised", file->name,
@@ -504,14 +508,13 @@ void place_tar_fail(struct place_tar *tar)
 	if (!tar->ended)
 		tar->stream.abort(tar->stream.arg);
 	tar->ended = true;
-	while (tar->open)
-		tar_abandon(tar->open);
 	while (tar->pending) {
 		struct out_file *file = tar->pending;
 
 		tar->pending = file->next;
 		free_file(file);
 	}
+	tar->pending_last = &tar->pending;
 }
 
 struct place_result *place_tar_result(struct place_tar *tar)
