@@ -1,0 +1,121 @@
+/* The sockets behind netdiag.h: asking, and waiting no longer than one may. */
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "toolkit/lib/clock.h"
+#include "toolkit/lib/netdiag.h"
+
+/* The kernel writes at most 32 KiB into one datagram of a dump. */
+#define DATAGRAM_BYTES (64 * 1024)
+#define PATIENCE_S 2
+/* A dump as a whole. */
+#define PATIENCE_ALL_NS 10000000000
+
+int netdiag_open(int protocol)
+{
+	struct timeval patience = { .tv_sec = PATIENCE_S };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0) {
+		int errnum = errno;
+
+		close(fd);
+		errno = errnum;
+		return -1;
+	}
+	return fd;
+}
+
+/* One datagram of the kernel's. Its length, or -1 with errno. */
+static ssize_t receive(int fd, unsigned char *buf)
+{
+	for (;;) {
+		struct sockaddr_nl from = { 0 };
+		struct iovec iov = { buf, DATAGRAM_BYTES };
+		struct msghdr msg = { .msg_name = &from,
+				      .msg_namelen = sizeof(from),
+				      .msg_iov = &iov,
+				      .msg_iovlen = 1 };
+		ssize_t len = recvmsg(fd, &msg, 0);
+
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0) {
+			if (errno == EAGAIN)
+				errno = ETIMEDOUT;
+			return -1;
+		}
+		/* Others may write to a netlink socket as well. */
+		if (msg.msg_namelen == sizeof(from) && from.nl_pid != 0)
+			continue;
+		if (len == 0 || msg.msg_flags & MSG_TRUNC) {
+			errno = EPROTO;
+			return -1;
+		}
+		return len;
+	}
+}
+
+static int ask(int fd, const struct netdiag_state *state)
+{
+	unsigned char request[NETDIAG_REQUEST_MAX];
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	size_t len = netdiag_request(state, request);
+	ssize_t sent;
+
+	do {
+		sent = sendto(fd, request, len, 0, (struct sockaddr *)&kernel,
+			      sizeof(kernel));
+	} while (sent < 0 && errno == EINTR);
+	if (sent >= 0 && (size_t)sent != len)
+		errno = EPROTO;
+	return sent >= 0 && (size_t)sent == len ? 0 : -1;
+}
+
+int netdiag_dump(int fd, struct netdiag_state *state, netdiag_each *each, void *context)
+{
+	int64_t until = clock_ns(CLOCK_MONOTONIC) + PATIENCE_ALL_NS;
+	unsigned char *buf = malloc(DATAGRAM_BYTES);
+	int rc = -1;
+
+	if (!buf) {
+		errno = ENOMEM;
+		return -1;
+	}
+	/* What is left of a dump that was given up carries another number. */
+	state->sequence++;
+	state->done = state->interrupted = false;
+	state->error = 0;
+	if (ask(fd, state) < 0)
+		goto out;
+	while (!state->done) {
+		ssize_t len = receive(fd, buf);
+
+		if (len < 0)
+			goto out;
+		rc = netdiag_walk(state, buf, (size_t)len, each, context);
+		if (rc)
+			goto out;
+		rc = -1;
+		if (!state->done && clock_ns(CLOCK_MONOTONIC) > until) {
+			errno = ETIMEDOUT;
+			goto out;
+		}
+	}
+	if (state->error) {
+		errno = state->error;
+		goto out;
+	}
+	rc = 0;
+out:
+	free(buf);
+	return rc;
+}

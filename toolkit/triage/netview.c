@@ -1,0 +1,312 @@
+/* Opening a namespace, and reading its sockets from what was opened. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "toolkit/lib/io.h"
+#include "toolkit/triage/network.h"
+
+#define TABLE_BYTES_MAX ((uint64_t)64 << 20)
+#define NSFS_MAGIC 0x6e736673
+
+static void open_tables(struct netview *view, int dirfd)
+{
+	static const char *const others[TABLE_COUNT] = { "dev", "if_inet6", "route",
+							 "ipv6_route", "arp" };
+	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+
+	for (int i = 0; i < NET_PROTOCOLS; i++)
+		view->sockets[i] =
+			openat(dirfd, net_protocol_name((enum net_protocol)i), flags);
+	for (int i = 0; i < TABLE_COUNT; i++)
+		view->tables[i] = openat(dirfd, others[i], flags);
+}
+
+static uint64_t inode_of(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+static void open_netlink(struct netview *view)
+{
+	view->diag = netdiag_open(NETLINK_SOCK_DIAG);
+	view->route = netdiag_open(NETLINK_ROUTE);
+	if (view->diag < 0 || view->route < 0)
+		view->netlink_errno = errno;
+	view->own_inode[0] = inode_of(view->diag);
+	view->own_inode[1] = inode_of(view->route);
+}
+
+/* What is done in another namespace, by a thread that ends there. */
+struct visit {
+	const struct triage *t;
+	struct netview *view;
+	int nsfd;
+	bool tables; /* /proc shows them to none of its processes: there are none */
+	int errnum;
+};
+
+static void *visit(void *argument)
+{
+	struct visit *v = argument;
+	int dirfd;
+
+	if (setns(v->nsfd, CLONE_NEWNET) < 0) {
+		v->errnum = errno;
+		return NULL;
+	}
+	open_netlink(v->view);
+	if (!v->tables)
+		return NULL;
+	dirfd = openat(v->t->procfd, "thread-self/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd >= 0) {
+		open_tables(v->view, dirfd);
+		close(dirfd);
+	}
+	return NULL;
+}
+
+static int send_visitor(struct visit *v)
+{
+	pthread_t thread;
+	int rc = pthread_create(&thread, NULL, visit, v);
+
+	if (!rc)
+		rc = pthread_join(thread, NULL);
+	return rc ? rc : v->errnum;
+}
+
+/* The inode of PID/ns/net; 0 when it is not shown. */
+static uint64_t netns_at(int dirfd)
+{
+	unsigned long long inode = 0;
+	char text[64];
+	ssize_t len = readlinkat(dirfd, "ns/net", text, sizeof(text) - 1);
+
+	if (len < 0)
+		return 0;
+	text[len] = '\0';
+	return sscanf(text, "net:[%llu]", &inode) == 1 ? inode : 0;
+}
+
+/* Through one of its processes; false when that is gone, or lives elsewhere now. */
+static bool open_by_pid(const struct triage *t, const struct netns *ns, const char *name,
+			struct netview *view)
+{
+	int dirfd = openat(t->procfd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int netfd = -1, nsfd = -1;
+	bool there = false;
+
+	if (dirfd < 0)
+		return false;
+	if (netns_at(dirfd) != ns->inode)
+		goto out;
+	netfd = openat(dirfd, "net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (netfd < 0)
+		goto out;
+	open_tables(view, netfd);
+	if (t->live && !ns->own) {
+		nsfd = openat(dirfd, "ns/net", O_RDONLY | O_CLOEXEC);
+		if (nsfd < 0)
+			view->netlink_errno = errno;
+	}
+	there = netns_at(dirfd) == ns->inode && (nsfd < 0 || inode_of(nsfd) == ns->inode);
+	if (there && t->live && ns->own) {
+		open_netlink(view);
+	} else if (there && nsfd >= 0) {
+		struct visit v = { .t = t, .view = view, .nsfd = nsfd };
+
+		view->netlink_errno = send_visitor(&v);
+	}
+	if (!there)
+		netview_close(view);
+out:
+	io_close(&nsfd);
+	io_close(&netfd);
+	io_close(&dirfd);
+	return there;
+}
+
+/* Where nobody lives in it: a mount, or a descriptor of somebody's. */
+static int open_by_file(const struct triage *t, const struct netns *ns,
+			struct netview *view)
+{
+	struct visit v = { .t = t, .view = view, .tables = true, .nsfd = -1 };
+	char path[40];
+	struct statfs fs;
+	int fd, errnum = ESRCH;
+
+	/* Looked at before it is opened: by now anything may be there. */
+	fd = ns->mounted ? openat(t->rootfd, ns->mounted, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+			 : openat(t->procfd, ns->held_by, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (fstatfs(fd, &fs) == 0 && (uint64_t)fs.f_type == NSFS_MAGIC &&
+	    inode_of(fd) == ns->inode) {
+		snprintf(path, sizeof(path), "self/fd/%d", fd);
+		v.nsfd = openat(t->procfd, path, O_RDONLY | O_CLOEXEC);
+		errnum = v.nsfd < 0 ? errno : send_visitor(&v);
+	}
+	io_close(&v.nsfd);
+	close(fd);
+	errno = errnum;
+	return errnum ? -1 : 0;
+}
+
+int netview_open(const struct triage *t, const struct netns *ns, struct netview *view)
+{
+	*view = (struct netview){ .inode = ns->inode, .diag = -1, .route = -1 };
+	memset(view->sockets, -1, sizeof(view->sockets));
+	memset(view->tables, -1, sizeof(view->tables));
+	if (ns->own && t->live && open_by_pid(t, ns, "self", view)) {
+		view->pid = ns->pids[0];
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(ns->pids) / sizeof(ns->pids[0]); i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d", ns->pids[i]);
+		if (ns->pids[i] && open_by_pid(t, ns, name, view)) {
+			view->pid = ns->pids[i];
+			return 0;
+		}
+	}
+	if (t->live && (ns->mounted || ns->held_by[0]))
+		return open_by_file(t, ns, view);
+	errno = ESRCH;
+	return -1;
+}
+
+void netview_close(struct netview *view)
+{
+	for (int i = 0; i < NET_PROTOCOLS; i++)
+		io_close(&view->sockets[i]);
+	for (int i = 0; i < TABLE_COUNT; i++)
+		io_close(&view->tables[i]);
+	io_close(&view->diag);
+	io_close(&view->route);
+}
+
+/* Hands on what ends with a newline; returns how much of buf that was, or -1. */
+static ssize_t hand_on(const char *buf, size_t have, bool last,
+		       int (*line)(void *, const char *, size_t), void *context, int *rc)
+{
+	size_t at = 0;
+
+	while (at < have) {
+		const char *end = memchr(buf + at, '\n', have - at);
+		size_t len = end ? (size_t)(end - buf) - at : have - at;
+
+		if (!end && !last)
+			break;
+		*rc = line(context, buf + at, len);
+		if (*rc)
+			return -1;
+		at += len + (end != NULL);
+	}
+	return (ssize_t)at;
+}
+
+int netview_lines(int fd, int (*line)(void *, const char *, size_t), void *context)
+{
+	const size_t room = 64 * 1024;
+	char *buf = malloc(room);
+	size_t have = 0;
+	uint64_t all = 0;
+	int rc = -1;
+
+	if (!buf || lseek(fd, 0, SEEK_SET) < 0)
+		goto out;
+	for (;;) {
+		ssize_t n = read(fd, buf + have, room - have), used;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			goto out;
+		have += (size_t)n;
+		all += (uint64_t)n;
+		/* No line is as long as the room: this one is taken in pieces, each of
+		 * which is refused. */
+		used = hand_on(buf, have, n == 0 || have == room, line, context, &rc);
+		if (used < 0)
+			goto out;
+		rc = -1;
+		if (n == 0)
+			break;
+		if (all > TABLE_BYTES_MAX) {
+			errno = EFBIG;
+			goto out;
+		}
+		have -= (size_t)used;
+		memmove(buf, buf + used, have);
+	}
+	rc = 0;
+out:
+	free(buf);
+	return rc;
+}
+
+struct table {
+	enum net_protocol protocol;
+	struct netwalk *walk;
+};
+
+static int table_line(void *context, const char *text, size_t len)
+{
+	struct table *table = context;
+	struct net_socket socket;
+
+	if (nettable_socket(table->protocol, text, len, &socket) == 0)
+		return table->walk->each(table->walk->context, &socket);
+	if (!nettable_heading(text, len))
+		table->walk->refused++;
+	return 0;
+}
+
+int netview_table(struct netview *view, enum net_protocol protocol, struct netwalk *walk)
+{
+	struct table table = { protocol, walk };
+
+	return netview_lines(view->sockets[protocol], table_line, &table);
+}
+
+struct dump {
+	const struct netview *view;
+	struct netwalk *walk;
+};
+
+static int dump_item(void *context, const struct netdiag_item *item)
+{
+	struct dump *dump = context;
+	uint64_t inode = item->u.socket.inode;
+
+	if (inode &&
+	    (inode == dump->view->own_inode[0] || inode == dump->view->own_inode[1]))
+		return 0;
+	return dump->walk->each(dump->walk->context, &item->u.socket);
+}
+
+int netview_dump(struct netview *view, enum net_protocol protocol, struct netwalk *walk)
+{
+	struct netdiag_state state = { .kind = NETDIAG_SOCKET,
+				       .protocol = protocol,
+				       .sequence = view->sequence };
+	struct dump dump = { view, walk };
+	int rc = netdiag_dump(view->diag, &state, dump_item, &dump);
+
+	view->sequence = state.sequence;
+	walk->refused += state.refused;
+	return rc;
+}
