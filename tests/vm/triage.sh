@@ -3,6 +3,7 @@
 # takes a process out of every listing and itself out of the list of modules. Before it is
 # loaded nothing is hidden; afterwards triage says both, with the process's own record.
 # Exit: 0 all ok; 1 a check failed; 5 never finished.
+# shellcheck disable=SC2016 # what the guests shell expands
 set -eu
 export LC_ALL=C
 arch=$1
