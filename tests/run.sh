@@ -126,6 +126,7 @@ upload() {
 	run 'upload x86_64' 300 sh tests/upload/run.sh x86_64
 	run 'upload aarch64' 600 sh tests/upload/run.sh aarch64
 }
+report() { run report 300 sh tests/report/run.sh; }
 publish() { run publish 600 sh tests/ebs/run.sh; }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
@@ -134,7 +135,7 @@ suites() {
 	for suite; do
 		case $suite in
 		build | rules | unit | fuzz | http | cli | binaries | documents | scripts | \
-			kmods | boot | image | growth | publish | upload | vm | \
+			kmods | boot | image | growth | publish | upload | report | vm | \
 			reproducible) "$suite" ;;
 		*)
 			echo "run: unknown suite $suite" >&2
@@ -155,7 +156,7 @@ else
 	trap 'kill $guests $(pgrep -P $guests) 2> /dev/null || :' EXIT
 	trap 'exit 5' HUP INT TERM
 	suites rules unit fuzz http cli binaries documents scripts kmods image publish \
-		upload reproducible
+		upload report reproducible
 	wait $guests
 	trap - EXIT HUP INT TERM
 fi

@@ -52,6 +52,25 @@ static void check_json(const char *text, size_t len)
 	json_read_free(doc);
 }
 
+/* Every block of data is JSON that holds nothing that markup is made of. */
+static void check_page(const char *text)
+{
+	static const char start[] = "<script type=\"application/json\">",
+			  end[] = "</script>";
+
+	while ((text = strstr(text, start))) {
+		const char *stop = strstr(text += strlen(start), end);
+
+		if (!stop)
+			abort();
+		check_json(text, (size_t)(stop - text));
+		for (; text < stop; text++)
+			if ((*text < 0x20 && *text != '\n') || *text == 0x7f ||
+			    strchr("<>&", *text))
+				abort();
+	}
+}
+
 static void check_place(const struct memplace *place)
 {
 	for (size_t i = 0; i < place->count; i++) {
@@ -60,6 +79,10 @@ static void check_place(const struct memplace *place)
 
 		if (!file->whole)
 			abort();
+		if (strstr(file->name, ".html")) {
+			check_page(text);
+			continue;
+		}
 		check_lines(text, file->name);
 		if (strstr(file->name, ".json") && !strstr(file->name, ".jsonl"))
 			check_json(text, file->len);

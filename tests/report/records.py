@@ -31,7 +31,7 @@ PAYLOADS = [
     "\U000e0041tags", "\u05d0\u05d1\u05d2 hebrew", "a" * 6000,
 ]
 TIME = "2026-11-22T03:50:%02d.123456789Z"
-turn = 0
+turns = {}
 
 
 def text(value):
@@ -46,10 +46,10 @@ def text(value):
 
 
 def hostile(before=""):
-    """The next payload."""
-    global turn
-    turn += 1
-    payload = PAYLOADS[turn % len(PAYLOADS)]
+    """The next payload of the place in this file that asks."""
+    place = (sys._getframe(1).f_lineno, before)
+    turns[place] = turns.get(place, -1) + 1
+    payload = PAYLOADS[turns[place] % len(PAYLOADS)]
     if isinstance(payload, bytes):
         return text(before.encode() + payload)
     return text(before + payload)
@@ -147,7 +147,7 @@ def main():
              evidence={"readdir": hostile(), "signal": "exists"})
         emit(type="socket", netns=4026531840, protocol="unix", state="LISTEN", inode=i,
              path=hostile("@"), kind="stream", owners=[], views=["proc"])
-        emit(type=hostile() if isinstance(hostile(), str) else "odd", value=hostile())
+        emit(type=PAYLOADS[i] if isinstance(PAYLOADS[i], str) else "odd", value=hostile())
     for pid in range(1, count + 1, 4):
         emit(type="socket", netns=4026531840 + pid % 3, protocol="tcp",
              local={"address": "10.0.0.1", "port": 1024 + pid % 60000},

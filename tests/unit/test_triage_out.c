@@ -1,10 +1,13 @@
 /* The outputs of triage that are made of records, and hostile records. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/lib/memplace.h"
 #include "tests/unit/check.h"
 #include "toolkit/triage/from.h"
+#include "toolkit/triage/report_copy.h"
 #include "toolkit/triage/text.h"
 
 static const struct derived *const all[] = {
@@ -292,6 +295,82 @@ static void varc(void)
 		      "{\"format\":\"CadoJsonTable\",\"rows\":[]}\n");
 }
 
+/* What report_copy() makes of {"v": value}, without the outer braces and name. */
+static void check_copy(const char *value, size_t len, const char *expected)
+{
+	struct err err = { 0 };
+	char *text = malloc(len + 16), *copied;
+	struct json_read *doc;
+	struct json *copy;
+	size_t copied_len;
+
+	snprintf(text, len + 16, "{\"v\":%.*s}", (int)len, value);
+	doc = json_parse(text, strlen(text), &err);
+	copy = report_copy(json_top(doc));
+	copied = json_text_ascii(copy, &copied_len, &err);
+	copied[copied_len - 1] = '\0';
+	CHECK_STR(copied + 5, expected);
+	free(copied);
+	json_free(copy);
+	json_read_free(doc);
+	free(text);
+}
+
+/* `before`, count times `unit`, `after`. */
+static char *repeat(const char *before, const char *unit, size_t count, const char *after)
+{
+	char *text = malloc(strlen(before) + count * strlen(unit) + strlen(after) + 1);
+	char *at = stpcpy(text, before);
+
+	while (count--)
+		at = stpcpy(at, unit);
+	stpcpy(at, after);
+	return text;
+}
+
+static void check_repeat(const char *before, const char *unit, size_t count,
+			 const char *after, const char *expected_before, size_t expected,
+			 const char *expected_after)
+{
+	char *value = repeat(before, unit, count, after);
+	char *copy = repeat(expected_before, unit, expected, expected_after);
+
+	check_copy(value, strlen(value), copy);
+	free(value);
+	free(copy);
+}
+
+static void copies_for_the_page(void)
+{
+	check_copy("[null,true,-1,1.5,{\"a\":\"b\"}]", 27,
+		   "[null,true,-1,1.5,{\"a\":\"b\"}]");
+	check_copy("9007199254740992", 16, "9007199254740992");
+	check_copy("18446744073709551615", 20, "\"18446744073709551615\"");
+	check_copy("-9007199254740993", 17, "\"-9007199254740993\"");
+	check_copy("{\"base64\":\"AAAA\"}", 17, "{\"base64\":\"AAAA\"}");
+	check_repeat("\"", "a", 4096, "\"", "\"", 4096, "\"");
+	check_repeat("\"", "a", 4100, "\"", "{\"text\":\"", 4096, "\",\"cut_bytes\":4}");
+	check_repeat("\"\xc3\xbc", "a", 4095, "\"", "{\"text\":\"\\u00FC", 4094,
+		     "\",\"cut_bytes\":1}");
+	check_repeat("{\"base64\":\"", "AAAA", 1025, "\"}", "{\"base64\":\"", 1024,
+		     "\",\"cut_bytes\":3}");
+	check_repeat("[1", ",1", 511, "]", "[1", 511, "]");
+	check_repeat("[1", ",1", 600, "]", "[1", 511, ",{\"cut_items\":89}]");
+	check_copy("[[[[[[[[[[[[[1]]]]]]]]]]]]]", 27,
+		   "[[[[[[[[[[[[\"[too deep for the report]\"]]]]]]]]]]]]");
+}
+
+/* The text is cut where it would be cut within a character. */
+static void copies_cut_between_characters(void)
+{
+	char *value = repeat("\"a", "\xc3\xbc", 2048, "\"");
+	char *copy = repeat("{\"text\":\"a", "\\u00FC", 2047, "\",\"cut_bytes\":2}");
+
+	check_copy(value, strlen(value), copy);
+	free(value);
+	free(copy);
+}
+
 struct said {
 	uint64_t numbers[64];
 	size_t count;
@@ -365,6 +444,8 @@ int main(void)
 	RUN(bodyfile);
 	RUN(timesketch);
 	RUN(varc);
+	RUN(copies_for_the_page);
+	RUN(copies_cut_between_characters);
 	RUN(hostile_streams);
 	RUN(another_schema);
 	return DONE();

@@ -148,7 +148,7 @@ function findingsSection() {
 	const findings = [...ofType('finding')].sort((a, b) =>
 		SEVERITIES.indexOf(severityOf(a)) - SEVERITIES.indexOf(severityOf(b)));
 	const element = el('div', 'findings');
-	let limit = PAGE_ROWS;
+	let limit = PAGE_ROWS / 2;
 	const draw = hits => {
 		const wanted = findings.filter(finding => !hits || hits[finding.index]);
 		element.replaceChildren(...wanted.slice(0, limit).map(findingCard));
@@ -163,6 +163,16 @@ function findingsSection() {
 	};
 	return { element, draw };
 }
+
+/* The reasons of the schema in words. */
+const REASONS = {
+	capability: 'for want of a capability', yama: 'refused by Yama',
+	hidepid: 'hidden by hidepid', seccomp: 'refused by seccomp',
+	lsm: 'refused by the security module', user_namespace: 'of another user namespace',
+	gone: 'gone before they were read', blocked: 'that did not answer',
+	too_large: 'too large', not_supported: 'that this kernel does not have',
+	would_change_host: 'that reading would have changed the host', error: 'that failed',
+};
 
 /* What is missing: the reader must not take what is not here for what was not there. */
 function gaps() {
@@ -180,7 +190,7 @@ function gaps() {
 		said.push(`${badLines} records could not be read by this page.`);
 	if (counts.length)
 		said.push('Not read: ' + counts.map(([reason, count]) =>
-			`${number(count)} ${plain(reason).replaceAll('_', ' ')}`).join(', ') + '.');
+			`${number(count)} ${Object.hasOwn(REASONS, reason) ? REASONS[reason] : plain(reason)}`).join(', ') + '.');
 	if (incoherent)
 		said.push(`${incoherent} processes changed while they were read.`);
 	if (header.redacted === true)

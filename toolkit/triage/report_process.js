@@ -30,7 +30,7 @@ class Tree {
 		const all = ofType('process');
 		this.roots = all.filter(kept => !kept.parent);
 		this.closed = new Set();
-		this.limit = 2 * PAGE_ROWS;
+		this.limit = PAGE_ROWS;
 		this.found = null;
 		this.onlyMarked = false;
 		this.withKernel = false;
@@ -124,7 +124,8 @@ class Tree {
 		const line = el('div', 'line ' + worst(kept.findings),
 			el('span', 'twist', parent ? closed ? '▸' : '▾' : ''),
 			el('span', 'pid', kept.pid), ' ', shown(kept.comm, 'text comm'), ' ',
-			...marks(kept), el('span', 'command', shown(kept.command)));
+			...marks(kept), el('span', 'command', ...kept.command.flatMap(argument =>
+				[shown(argument), ' ']), kept.more ? '…' : ''));
 		line.style.setProperty('--level', Math.min(level, 40));
 		line.setAttribute('role', 'treeitem');
 		line.setAttribute('aria-level', level);
@@ -133,7 +134,7 @@ class Tree {
 		line.tabIndex = kept === this.focus ? 0 : -1;
 		line.addEventListener('click', event => {
 			this.focus = kept;
-			if (event.target.className === 'twist')
+			if (event.target.classList.contains('twist'))
 				this.turn(kept);
 			else
 				openProcess(kept);

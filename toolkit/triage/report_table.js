@@ -1,6 +1,6 @@
 /* Tables that can be sorted, narrowed by the search, and drawn a page at a time. */
 
-const PAGE_ROWS = 200;
+const PAGE_ROWS = 100;
 const collator = new Intl.Collator('en', { numeric: true });
 
 const compare = (a, b) => typeof a === 'number' && typeof b === 'number'

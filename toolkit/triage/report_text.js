@@ -125,14 +125,38 @@ function piecesOf(value) {
 	}
 }
 
+/* What a text may take of the page before somebody asks for more of it. */
+const SHOWN_MAX = 400;
+
+function appendPieces(element, pieces, max) {
+	let left = max;
+	for (const [text, escaped] of pieces) {
+		if (left <= 0)
+			return;
+		const part = escaped ? text : text.slice(0, left);
+		element.append(escaped ? el('span', 'escape', part) : part);
+		left -= part.length;
+	}
+}
+
 /* As an element. <bdi>: letters written from right to left stay within it. */
 function shown(value, className) {
 	const element = el('bdi', className || 'text');
 	const { pieces, cut } = piecesOf(value);
-	for (const [text, escaped] of pieces)
-		element.append(escaped ? el('span', 'escape', text) : text);
-	if (cut)
-		element.append(el('span', 'note', ` … ${cut} more bytes in triage.jsonl`));
+	const length = pieces.reduce((sum, piece) => sum + piece[0].length, 0);
+	const note = cut ? el('span', 'note', ` … ${cut} more bytes in triage.jsonl`) : '';
+	if (length <= SHOWN_MAX) {
+		appendPieces(element, pieces, length);
+		element.append(note);
+		return element;
+	}
+	appendPieces(element, pieces, SHOWN_MAX / 2);
+	element.append(' ', button(`… all ${length} characters`, 'link', event => {
+		event.stopPropagation();
+		element.replaceChildren();
+		appendPieces(element, pieces, length);
+		element.append(note);
+	}));
 	return element;
 }
 
