@@ -14,7 +14,7 @@ def anchor(events, context):
     key = 'anchors/%s/%s.json' % (events['Account'], events['SnapshotId'])
     names = ('Case', 'Account', 'Region', 'InstanceId', 'Execution', 'VolumeId',
              'SnapshotId', 'ReleaseSnapshotId', 'Verdict', 'Reason', 'Image',
-             'ImageSha256', 'CustodyHead')
+             'ImageSha256', 'CustodyHead', 'Triage')
     body = {name: events[name] for name in names}
     body['Commands'] = json.loads(events['Record'])
     body['Time'] = now.strftime('%Y-%m-%dT%H:%M:%SZ')

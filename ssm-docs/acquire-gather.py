@@ -1,4 +1,4 @@
-# Reads what the three commands printed and judges the capture. The commands are found by
+# Reads what the commands printed and judges the capture. The commands are found by
 # their comment, not by the outputs of their steps: Automation promises the output of one
 # Run Command step only, and of a failed one none. What the instance printed is foreign: a
 # value that has not the form of a hash is dropped.
@@ -10,7 +10,7 @@ import boto3
 SHA256 = re.compile('^[0-9a-f]{64}\\Z')
 PLACE = re.compile('^[A-Za-z0-9/._-]{1,200}\\Z')
 TEXT = re.compile('^[A-Za-z0-9 .,:/_()+-]{0,200}\\Z')
-PARTS = ('Mount', 'Capture', 'Unmount')
+PARTS = ('Mount', 'Capture', 'Triage', 'Unmount')
 
 
 def commands_of(ssm, execution, instance):
@@ -103,6 +103,38 @@ def judge(capture, unmount, memory_mib):
     return ('PARTIAL' if reasons else 'COMPLETE'), reasons
 
 
+def counts(line):
+    """Returns what triage counted, as far as it is numbers."""
+    words = ['%d %s' % (line[key], name) for key, name in (
+        ('processes', 'processes'), ('findings_high', 'findings of high'),
+        ('findings_medium', 'of medium'), ('findings_low', 'of low severity'))
+        if type(line.get(key)) is int and 0 <= line[key] < 1 << 32]
+    return ': ' + ', '.join(words) if words else ''
+
+
+def judge_triage(asked, triage, unmount):
+    """Returns (what became of the live state, reasons why it is not all that was asked)."""
+    code, status, line = triage
+    if asked == 'no':
+        return 'left out', []
+    if code not in (0, 3):
+        word = 'refused' if code in (1, 2, 4) else 'failed'
+        return word, ['triage %s with exit code %d (%s)' % (word, code, status)]
+    said = ('complete' if code == 0 else 'gaps, recorded') + counts(line)
+    if not sha256_in(line, 'sha256'):
+        return said, ['triage printed no hash']
+    found = unmount[2].get('triage')
+    after = [one for one in found if isinstance(one, dict) and
+             one.get('sha256') == line['sha256']] if isinstance(found, list) else []
+    if unmount[0] != 0 or unmount[2].get('trouble'):
+        return said, []
+    if not after:
+        return said, ['the hash of the live state that unmount found is another one']
+    if not any(sha256_in(one, 'custody_head') for one in after):
+        return said, ['the live state was not sealed']
+    return said, []
+
+
 def ask(events, context):
     """Says whether an unmount that did not end well left the volume unmounted."""
     ssm = boto3.client('ssm')
@@ -122,6 +154,10 @@ def gather(events, context):
         results[part] = result_of(ssm, command, instance)
     verdict, reasons = judge(results['Capture'], results['Unmount'],
                              int(events['MemoryMiB']))
+    live, missing = judge_triage(events['Triage'], results['Triage'], results['Unmount'])
+    if missing and verdict == 'COMPLETE':
+        verdict = 'PARTIAL'
+    reasons += missing
     line = results['Capture'][2]
     sha256 = sha256_in(line, 'sha256')
     after = sealed(results['Unmount'][2], sha256)
@@ -134,6 +170,7 @@ def gather(events, context):
         'CustodyHead': head or 'none',
         'Image': place if isinstance(place, str) and PLACE.match(place) else 'none',
         'CaptureExit': str(results['Capture'][0]),
+        'Triage': live,
         'Record': json.dumps({part: {'command': found.get(part), 'exit': code,
                                      'status': status, 'last_line': clean(line)}
                               for part, (code, status, line) in results.items()},

@@ -51,4 +51,5 @@ def plan(events, context):
         'RetentionDays': int(events['RetentionDays']),
         'Share': 'no' if events['Account'] == events['SecurityAccount'] else 'yes',
         'Device': free_name(events['Devices']),
+        'Redact': 'yes' if events['Triage'] == 'redact' else 'no',
     }

@@ -81,6 +81,7 @@ def report(events, context):
         'SnapshotId': output(steps, 'createSnapshot', 'SnapshotId') or 'none',
         'ImageSha256': output(steps, 'gather', 'ImageSha256') or 'none',
         'CustodyHead': output(steps, 'gather', 'CustodyHead') or 'none',
+        'Triage': output(steps, 'gather', 'Triage') or 'unknown',
         'Anchor': output(steps, 'anchor', 'Key') or 'none',
         'VolumesLeft': ' '.join(volume['VolumeId'] for volume in volumes['Volumes']
                                 if volume['State'] not in ('deleting', 'deleted')) or 'none',

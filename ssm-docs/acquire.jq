@@ -1,6 +1,6 @@
 # FVol-Acquire, an Automation runbook (schema 0.3): volume from the shared snapshot, mount,
-# capture, unmount, snapshot, anchors. generate.sh runs this with the hashes of the three
-# Command documents and the scripts.
+# capture, triage, unmount, snapshot, anchors. generate.sh runs this with the hashes of the
+# four Command documents and the scripts.
 #
 # The one law: once captureMemory was begun, deleteVolume is reached through the success of
 # checkSnapshot only. tests/ssm-docs/graph.py proves it over every path, and the role's
@@ -34,7 +34,7 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 
 {
 	schemaVersion: "0.3",
-	description: "Acquires the memory of an instance onto a forensic volume and keeps it as a snapshot. Ends as Success when the verdict is COMPLETE, else as Failed with PARTIAL or FAILED and the reason.",
+	description: "Acquires the memory and the live state of an instance onto a forensic volume and keeps it as a snapshot. Ends as Success when the verdict is COMPLETE, else as Failed with PARTIAL or FAILED and the reason.",
 	assumeRole: "{{ AutomationAssumeRole }}",
 	parameters: {
 		InstanceId: parameter("The instance whose memory is taken.";
@@ -52,7 +52,7 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 		AutomationAssumeRole: parameter("ARN of the role fvol-acquire of this account.";
 			"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"),
 		DocumentPrefix: (parameter(
-			"What stands before Mount, Capture and Unmount: FVol-, or arn:aws:ssm:REGION:ACCOUNT:document/FVol- for shared documents.";
+			"What stands before Mount, Capture, Triage and Unmount: FVol-, or arn:aws:ssm:REGION:ACCOUNT:document/FVol- for shared documents.";
 			"^(arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:document/)?[A-Za-z0-9_.-]{1,96}$")
 			+ {default: "FVol-"}),
 		RetentionDays: (parameter("Days of Object Lock and Snapshot Lock.";
@@ -63,6 +63,12 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 			default: "GOVERNANCE",
 			allowedValues: ["GOVERNANCE", "COMPLIANCE"]
 		},
+		Triage: {
+			type: "String",
+			description: "The live state, after the memory: yes, redact (environment variables without their values) or no.",
+			default: "yes",
+			allowedValues: ["yes", "redact", "no"]
+		},
 		Throughput: (parameter("MiB/s of the gp3 volume, 125 to 1000.";
 			"^(12[5-9]|1[3-9][0-9]|[2-9][0-9]{2}|1000)$") + {default: "1000"}),
 		InitializationRate: (parameter(
@@ -71,7 +77,7 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 	},
 	outputs: [
 		"report.Verdict", "report.Reason", "report.SnapshotId", "report.ImageSha256",
-		"report.CustodyHead", "report.Anchor", "report.VolumesLeft"
+		"report.CustodyHead", "report.Triage", "report.Anchor", "report.VolumesLeft"
 	],
 	mainSteps: [
 		# Looks: nothing has been made yet.
@@ -123,10 +129,11 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 			InitializationRate: "{{ InitializationRate }}",
 			RetentionDays: "{{ RetentionDays }}",
 			Account: "{{ global:ACCOUNT_ID }}",
-			SecurityAccount: "{{ SecurityAccountId }}"
+			SecurityAccount: "{{ SecurityAccountId }}",
+			Triage: "{{ Triage }}"
 		}; [["SizeGiB", "Integer"], ["Throughput", "Integer"], ["Iops", "Integer"],
 			["InitializationRate", "Integer"], ["RetentionDays", "Integer"],
-			["Device", "String"], ["Share", "String"]])),
+			["Device", "String"], ["Share", "String"], ["Redact", "String"]])),
 
 		# Makes: what fails from here on is taken back by discard. The volume has the
 		# security account's key from its first byte, so nothing is encrypted twice.
@@ -173,8 +180,25 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 			}; [])) + {onCancel: "step:unmountEarly"}),
 
 		# From here on the volume may hold evidence, however the step ends.
-		(step("captureMemory"; 174600; 1; "unmountVolume"; "unmountVolume";
+		(step("captureMemory"; 174600; 1; "chooseTriage"; "chooseTriage";
 			command("Capture"; $capture_hash; {})) + {onCancel: "step:unmountVolume"}),
+		# Memory first: what triage reads displaces some of it. However it ends, the way
+		# to the snapshot goes on; what it said is gathered with the rest.
+		{
+			name: "chooseTriage",
+			action: "aws:branch",
+			inputs: {
+				Choices: [{
+					Variable: "{{ Triage }}",
+					StringEquals: "no",
+					NextStep: "unmountVolume"
+				}],
+				Default: "collectLiveState"
+			}
+		},
+		(step("collectLiveState"; 3000; 1; "unmountVolume"; "unmountVolume";
+			command("Triage"; $triage_hash; {Redact: ["{{ plan.Redact }}"]}))
+			+ {onCancel: "step:unmountVolume"}),
 		# A volume that is still mounted is not detached: its snapshot is made as it is.
 		# Unmounted, but not all was sealed, is exit 3, a failed step all the same.
 		(step("unmountVolume"; 5400; 1; "detachVolume"; "askUnmount";
@@ -226,10 +250,11 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 		step("gather"; 300; 3; "tagSnapshot"; "lockSnapshot"; script("gather"; $gather; {
 			InstanceId: "{{ InstanceId }}",
 			Execution: "{{ automation:EXECUTION_ID }}",
-			MemoryMiB: "{{ describeType.MemoryMiB }}"
+			MemoryMiB: "{{ describeType.MemoryMiB }}",
+			Triage: "{{ Triage }}"
 		}; [["Verdict", "String"], ["Reason", "String"], ["ImageSha256", "String"],
 			["CustodyHead", "String"], ["Image", "String"], ["CaptureExit", "String"],
-			["Record", "String"]])),
+			["Triage", "String"], ["Record", "String"]])),
 		step("tagSnapshot"; 120; 3; "anchor"; "anchor"; api("ec2"; "CreateTags"; {
 			Resources: ["{{ createSnapshot.SnapshotId }}"],
 			Tags: [
@@ -254,6 +279,7 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 			Image: "{{ gather.Image }}",
 			ImageSha256: "{{ gather.ImageSha256 }}",
 			CustodyHead: "{{ gather.CustodyHead }}",
+			Triage: "{{ gather.Triage }}",
 			Record: "{{ gather.Record }}",
 			Bucket: "{{ EvidenceBucket }}",
 			Owner: "{{ SecurityAccountId }}",
@@ -305,8 +331,8 @@ def snapshot: {SnapshotIds: ["{{ createSnapshot.SnapshotId }}"]};
 		({name: "report"} + script("report"; $report; {
 			Execution: "{{ automation:EXECUTION_ID }}"
 		}; [["Verdict", "String"], ["Reason", "String"], ["SnapshotId", "String"],
-			["ImageSha256", "String"], ["CustodyHead", "String"], ["Anchor", "String"],
-			["VolumesLeft", "String"]])
+			["ImageSha256", "String"], ["CustodyHead", "String"], ["Triage", "String"],
+			["Anchor", "String"], ["VolumesLeft", "String"]])
 			+ {timeoutSeconds: 300, maxAttempts: 3, onFailure: "Abort",
 				nextStep: "end"}),
 		({name: "end"} + script("end"; $report; {

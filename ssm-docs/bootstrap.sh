@@ -23,7 +23,7 @@ REGION='' MEMBERS='' UNITS='' DRY=no BUCKET='' RETENTION=365 SNAPSHOT_LOCK=gover
 OBJECT_LOCK=GOVERNANCE KEY='' PARENT='' VERIFY=all
 IMAGE=$TOP/out/fvol.img DOCUMENTS=$TOP/out/documents
 PROGRAM=$TOP/build/release/x86_64/bin/image
-SHARED='Mount Capture Unmount Acquire'
+SHARED='Mount Capture Triage Unmount Acquire'
 OWN='BuildStep BuildModule Intake'
 STACK=fvol-security SET=fvol-members
 WORK=
@@ -122,7 +122,7 @@ check_release() {
 		die "$?" "$IMAGE is not what can be published; nothing was made"
 	manifest=$(printf '%s\n' "$plan" | jq -r .manifest_sha256) ||
 		die 5 "image publish --plan named no MANIFEST of $IMAGE"
-	for document in Mount Capture; do
+	for document in Mount Capture Triage; do
 		document=$DOCUMENTS/FVol-$document.json
 		[ -r "$document" ] || die 4 "$document is missing: run make"
 		grep -q -e "--manifest-sha256 $manifest" "$document" ||
@@ -321,7 +321,7 @@ share_document() {
 
 do_documents() {
 	find_self
-	for document in Mount Capture Unmount BuildStep; do
+	for document in Mount Capture Triage Unmount BuildStep; do
 		register "$document" Command JSON
 	done
 	# JSON is YAML, and scripts in the text are for runbooks in YAML only.

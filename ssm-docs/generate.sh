@@ -178,6 +178,18 @@ write_document FVol-Mount mount mountForensicVolume 900 \
 # that hangs is cancelled by the responder.
 write_document FVol-Capture capture captureMemory 172800 "$BOUND" \
 	'Captures memory to the forensic volume on /run/fvol/volume.' '{}'
+# 1800 s: seconds for what is read, the rest for hashing and saving files of the host's disk
+# when it is busy. What hangs by then hangs for ever, and must not keep the volume mounted.
+# shellcheck disable=SC2016 # a dollar of a regular expression
+write_document FVol-Triage triage collectLiveState 1800 "$BOUND --redact '{{ Redact }}'" \
+	'Collects the live state to the forensic volume on /run/fvol/volume.' \
+	'{"Redact": {
+		"type": "String",
+		"description": "yes: names of environment variables without their values.",
+		"default": "no",
+		"allowedPattern": "^(yes|no)$",
+		"maxChars": 3
+	}}'
 # 3600 s: what was written and not yet flushed goes to the volume first.
 write_document FVol-Unmount unmount unmountForensicVolume 3600 '' \
 	'Unmounts the forensic volume and proves that nothing is left mounted.' '{}'
@@ -206,14 +218,16 @@ write_document FVol-BuildStep build-step buildModule 5000 \
 	}}'
 
 sh "$HERE/lint.sh" "$OUT/FVol-Mount.json" "$OUT/FVol-Capture.json" \
-	"$OUT/FVol-Unmount.json" "$OUT/FVol-BuildStep.json"
+	"$OUT/FVol-Triage.json" "$OUT/FVol-Unmount.json" "$OUT/FVol-BuildStep.json"
 write_runbook FVol-Acquire acquire --arg mount_hash "$(hash_of FVol-Mount)" \
 	--arg capture_hash "$(hash_of FVol-Capture)" \
+	--arg triage_hash "$(hash_of FVol-Triage)" \
 	--arg unmount_hash "$(hash_of FVol-Unmount)"
 write_runbook FVol-Intake intake
 write_runbook FVol-BuildModule build --arg build_hash "$(hash_of FVol-BuildStep)"
 
 (cd "$OUT" && sha256sum FVol-Acquire.json FVol-BuildModule.json FVol-BuildStep.json \
-	FVol-Capture.json FVol-Intake.json FVol-Mount.json FVol-Unmount.json \
+	FVol-Capture.json FVol-Intake.json FVol-Mount.json FVol-Triage.json \
+	FVol-Unmount.json \
 	> SHA256SUMS.partial && mv SHA256SUMS.partial SHA256SUMS) ||
 	die 5 "writing $OUT/SHA256SUMS failed"

@@ -5,12 +5,12 @@ import json
 import sys
 
 from automation import Execution
-from cloud import SEALED, SHA, Cloud, Host
+from cloud import LIVE, SEALED, SHA, Cloud, Host
 
 DOCUMENTS = sys.argv[1]
 BOOK = json.load(open(DOCUMENTS + '/FVol-Acquire.json'))
 HASHES = {part: hashlib.sha256(open('%s/FVol-%s.json' % (DOCUMENTS, part), 'rb').read())
-          .hexdigest() for part in ('Mount', 'Capture', 'Unmount')}
+          .hexdigest() for part in ('Mount', 'Capture', 'Triage', 'Unmount')}
 KEY = 'arn:aws:kms:eu-west-1:999988887777:key/12345678-aaaa-bbbb-cccc-1234567890ab'
 ROLE = 'arn:aws:iam::111122223333:role/fvol-acquire'
 
@@ -119,8 +119,52 @@ CASES = [
      'mountVolume'),
     ('cancelled while capturing', {}, {}, 'PARTIAL', 'deleted', 'captureMemory', {},
      'captureMemory'),
+    ('triage exit 4 and capture exit 3', {'capture': 3, 'triage': 4}, {}, 'PARTIAL',
+     'deleted', 'triage refused'),
+    ('triage hangs, unmount is busy', {'triage': 'hang', 'unmount': 4}, {}, 'PARTIAL',
+     'attached', 'triage failed'),
+    ('another document for triage', {}, {'hashes': dict(HASHES, Triage='0' * 64)},
+     'PARTIAL', 'deleted', 'collectLiveState'),
+    ('cancelled while collecting', {}, {}, 'PARTIAL', 'deleted', 'collectLiveState', {},
+     'collectLiveState'),
     ('cancelled while unmounting', {}, {}, 'PARTIAL', 'attached', 'unmountVolume', {},
      'unmountVolume'),
+]
+# What becomes of the live state: name; what the host does; parameter; verdict; output
+# Triage; a part of the reason; what triage was told of redaction.
+COUNTS = ': 105 processes, 2 findings of high, 1 of medium, 0 of low severity'
+UNMOUNT = Host().lines['Unmount']
+LIVES = [
+    ('triage exit 0', {}, 'yes', 'COMPLETE', 'complete' + COUNTS, 'captured', 'no'),
+    ('triage redacts', {}, 'redact', 'COMPLETE', 'complete' + COUNTS, 'captured', 'yes'),
+    ('triage is left out', {'triage': 5}, 'no', 'COMPLETE', 'left out', 'captured', None),
+    ('triage exit 3', {'triage': 3}, 'yes', 'COMPLETE', 'gaps, recorded' + COUNTS,
+     'captured', 'no'),
+    ('triage exit 4', {'triage': 4}, 'yes', 'PARTIAL', 'refused',
+     'triage refused with exit code 4 (Failed)', 'no'),
+    ('triage exit 1', {'triage': 1}, 'yes', 'PARTIAL', 'refused', 'exit code 1', 'no'),
+    ('triage exit 5', {'triage': 5}, 'yes', 'PARTIAL', 'failed',
+     'triage failed with exit code 5 (Failed)', 'no'),
+    ('triage killed', {'triage': 137}, 'yes', 'PARTIAL', 'failed', 'exit code 137', 'no'),
+    ('triage times out', {'triage': 'timeout'}, 'yes', 'PARTIAL', 'failed', 'TimedOut',
+     'no'),
+    ('triage is never delivered', {'triage': 'undelivered'}, 'yes', 'PARTIAL', 'failed',
+     'exit code -1', 'no'),
+    ('triage prints no hash', {'Triage': {'processes': 7}}, 'yes', 'PARTIAL',
+     'complete: 7 processes', 'triage printed no hash', 'no'),
+    ('triage prints no numbers', {'Triage': {'processes': '{{ x }}', 'findings_high': True,
+                                             'findings_low': -1, 'sha256': LIVE}}, 'yes',
+     'COMPLETE', 'complete', 'captured', 'no'),
+    ('unmount finds other records', {'Unmount': dict(UNMOUNT, triage=[
+        {'sha256': 'd' * 64, 'custody_head': SEALED}, 'x'])}, 'yes', 'PARTIAL',
+     'complete' + COUNTS, 'live state that unmount found is another one', 'no'),
+    ('unmount knows of no records', {'Unmount': dict(UNMOUNT, triage='x')}, 'yes',
+     'PARTIAL', 'complete' + COUNTS, 'another one', 'no'),
+    ('unmount does not seal the records', {'Unmount': dict(UNMOUNT, triage=[
+        {'sha256': LIVE, 'custody_head': None}])}, 'yes', 'PARTIAL', 'complete' + COUNTS,
+     'the live state was not sealed', 'no'),
+    ('capture refused, triage not', {'capture': 4}, 'yes', 'FAILED', 'complete' + COUNTS,
+     'capture was refused', 'no'),
 ]
 failed = False
 
@@ -177,6 +221,20 @@ def judge(case):
     verdict(name, not wrong, '%s; %s' % (wrong, out))
 
 
+def judge_live(case):
+    name, host, asked, wanted, live, reason, redact = case
+    cloud, run_of = run(host, {}, {'Triage': asked})
+    out = {key.partition('.')[2]: value for key, value in run_of.outputs.items()}
+    told = [one['Parameters']['Redact'][0] for one in cloud.commands.values()
+            if one['Comment'].startswith('FVol-Triage ')]
+    right = out['Verdict'] == wanted and out['Triage'] == live and \
+        reason in out['Reason'] and told == ([redact] if redact else []) and \
+        place(cloud) == 'deleted' and not cloud.lost and out['SnapshotId'] != 'none' and \
+        run_of.status == ('Success' if wanted == 'COMPLETE' else 'Failed') and \
+        json.loads(cloud.objects[out['Anchor']][0])['Triage'] == live
+    verdict(name, right, '%s %s %s' % (out, told, run_of.status))
+
+
 def complete(cloud, out):
     """What a complete acquisition leaves."""
     snapshot = cloud.snapshots[out['SnapshotId']]
@@ -202,6 +260,8 @@ def complete(cloud, out):
 def main():
     for case in CASES:
         judge(case)
+    for case in LIVES:
+        judge_live(case)
     sizes = {}
     for memory in (512, 1024, 8192, 16384, 1 << 20):
         cloud, _ = run({'capture': 4, 'unmount': 4}, {'memory_mib': memory})
@@ -211,7 +271,8 @@ def main():
     for name, value in (('InstanceId', 'i-0123456789abcdef0; id'), ('SnapshotId', 'snap-'),
                         ('CaseId', 'a b'), ('KmsKeyId', 'alias/aws/ebs'), ('RetentionDays', '0'),
                         ('Throughput', '2000'), ('DocumentPrefix', 'FVol-{{x}}'),
-                        ('EvidenceBucket', 'x/y'), ('ObjectLockMode', 'NONE')):
+                        ('EvidenceBucket', 'x/y'), ('ObjectLockMode', 'NONE'),
+                        ('Triage', 'maybe')):
         try:
             run({}, {}, {name: value})
             verdict('%s=%s is refused' % (name, value), False, 'accepted')

@@ -14,7 +14,7 @@ try:
 except ImportError:
     MODELS = None
 
-SHA, HEAD, SEALED = 'a' * 64, 'b' * 64, 'c' * 64
+SHA, HEAD, SEALED, LIVE = 'a' * 64, 'b' * 64, 'c' * 64, 'e' * 64
 KEYS = {
     'DescribeInstances': 'InstanceIds Filters', 'DescribeInstanceTypes': 'InstanceTypes',
     'DescribeSnapshots': 'SnapshotIds OwnerIds Filters',
@@ -52,19 +52,24 @@ class Error(Exception):
 
 
 class Host:
-    """What the instance does with the three commands: exit codes by part. 'timeout' is the
+    """What the instance does with the commands: exit codes by part. 'timeout' is the
     agent's limit, 'undelivered' a dead agent, 'hang' one that never answers."""
 
-    def __init__(self, mount=0, capture=0, unmount=0, build=0, **lines):
-        self.exits = {'Mount': mount, 'Capture': capture, 'Unmount': unmount,
-                      'BuildStep': build}
+    def __init__(self, mount=0, capture=0, triage=0, unmount=0, build=0, **lines):
+        self.exits = {'Mount': mount, 'Capture': capture, 'Triage': triage,
+                      'Unmount': unmount, 'BuildStep': build}
         self.lines = {
             'BuildStep': {},
             'Mount': {'volume': '/run/fvol/volume', 'device': '/dev/nvme1n1'},
             'Capture': {'image': '/run/fvol/volume/evidence/i-0/t/memory.lime',
                         'ram_bytes': 8300 << 20, 'sha256': SHA, 'custody_head': HEAD},
+            'Triage': {'where': 'i-0/u', 'processes': 105, 'findings_high': 2,
+                       'findings_medium': 1, 'findings_low': 0, 'complete': True,
+                       'sha256': LIVE, 'custody_head': HEAD},
             'Unmount': {'unmounted': True, 'trouble': None, 'images': [
-                {'image': 'i-0/t/memory.lime', 'sha256': SHA, 'custody_head': SEALED}]},
+                {'image': 'i-0/t/memory.lime', 'sha256': SHA, 'custody_head': SEALED}],
+                'triage': [{'records': 'i-0/u/triage.jsonl', 'sha256': LIVE,
+                            'custody_head': SEALED}]},
         }
         self.lines.update(lines)
 
@@ -291,13 +296,19 @@ class Cloud:
         if part == 'Capture':
             for volume in self.volumes.values():
                 volume['evidence'] = volume['evidence'] or bool(volume['Attachments'])
-        spans = {'hang': 10 ** 9, 'timeout': 172800, 'undelivered': 600}
+        if part == 'Triage':
+            assert Parameters['Redact'][0] in ('yes', 'no')
+            assert any(one['Comment'].startswith('FVol-Capture ')
+                       for one in self.commands.values())
+        spans = {'hang': 10 ** 9, 'timeout': 1800 if part == 'Triage' else 172800,
+                 'undelivered': 600}
         states = {0: 'Success', 'timeout': 'TimedOut', 'undelivered': 'TimedOut'}
         name = 'c0000000-0000-0000-0000-%012x' % (len(self.commands) + 1)
         said = self.host.lines[part]
         line = json.dumps(said) if code in (0, 3) or 'gone' in str(said) else ''
         self.commands[name] = {
             'CommandId': name, 'Comment': Comment, 'DocumentName': DocumentName,
+            'Parameters': Parameters,
             'done': self.now + spans.get(code, 30), 'Status': states.get(code, 'Failed'),
             'ResponseCode': code if isinstance(code, int) else -1,
             'StandardOutputContent': 'what went before\n' + line + '\n'}

@@ -8,7 +8,7 @@ import sys
 import types
 
 from acquire import BOOK
-from cloud import HEAD, SEALED, SHA, Host
+from cloud import HEAD, LIVE, SEALED, SHA, Host
 
 TEXT = [step['inputs']['Script'] for step in BOOK['mainSteps'] if step['name'] == 'gather'][0]
 STRANGE = [None, True, -1, 1 << 70, 1e308, '', '{{ ssm:x }}', SHA.upper(), SHA + '\n',
@@ -18,11 +18,11 @@ RANDOM = random.Random(6)
 
 
 class Ssm:
-    """Two commands, with the lines of this round."""
+    """Three commands, with the lines of this round."""
 
     def list_commands(self, **_):
         return {'Commands': [{'CommandId': part, 'Comment': 'FVol-%s e' % part}
-                             for part in ('Capture', 'Unmount')]}
+                             for part in ('Capture', 'Triage', 'Unmount')]}
 
     def get_command_invocation(self, CommandId, **_):
         return {'ResponseCode': 0, 'Status': 'Success',
@@ -60,13 +60,16 @@ def line(part):
 def good(lines):
     """Whether the lines, read without gather's code, are ones that agree."""
     try:
-        capture, unmount = (json.loads(lines[part].strip().split('\n')[-1])
-                            for part in ('Capture', 'Unmount'))
+        capture, triage, unmount = (json.loads(lines[part].strip().split('\n')[-1])
+                                    for part in ('Capture', 'Triage', 'Unmount'))
         return capture['sha256'] == SHA and isinstance(capture['ram_bytes'], int) and \
             capture['ram_bytes'] >= (8192 << 20) * 9 // 10 and \
             not unmount.get('trouble') and any(
                 isinstance(one, dict) and one.get('sha256') == SHA and
-                one.get('custody_head') == SEALED for one in unmount['images'])
+                one.get('custody_head') == SEALED for one in unmount['images']) and \
+            triage['sha256'] == LIVE and any(
+                isinstance(one, dict) and one.get('sha256') == LIVE and
+                one.get('custody_head') == SEALED for one in unmount['triage'])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
@@ -78,17 +81,18 @@ def main():
     exec(compile(TEXT, 'gather', 'exec'), scope)
     seen, wrong = {'COMPLETE': 0, 'PARTIAL': 0}, []
     for _ in range(2000):
-        ssm.lines = {part: line(part) for part in ('Capture', 'Unmount')}
+        ssm.lines = {part: line(part) for part in ('Capture', 'Triage', 'Unmount')}
         try:
             out = scope['gather']({'InstanceId': 'i-0', 'Execution': 'e',
-                                   'MemoryMiB': 8192}, {})
+                                   'MemoryMiB': 8192, 'Triage': 'yes'}, {})
         except Exception as problem:
             wrong.append('%s: %r' % (problem.__class__.__name__, ssm.lines))
             continue
         text = json.dumps(out)
         if '{{' in text or len(text) > 60000 or not all(
                 re.fullmatch('[0-9a-f]{64}|none', out[key])
-                for key in ('ImageSha256', 'CustodyHead')):
+                for key in ('ImageSha256', 'CustodyHead')) or not re.fullmatch(
+                    '[a-z0-9 ,:]{4,120}', out['Triage']):
             wrong.append('handed on: ' + text)
         if (out['Verdict'] == 'COMPLETE') != good(ssm.lines):
             wrong.append('%s for %r' % (out['Verdict'], ssm.lines))

@@ -135,7 +135,7 @@ def documents():
                        region_name=Cloud.region, aws_access_key_id='x',
                        aws_secret_access_key='x')
     right = True
-    for name in ('Mount', 'Capture', 'Unmount', 'BuildStep', 'Acquire', 'Intake',
+    for name in ('Mount', 'Capture', 'Triage', 'Unmount', 'BuildStep', 'Acquire', 'Intake',
                  'BuildModule'):
         text = open('%s/FVol-%s.json' % (DOCUMENTS, name)).read()
         runbook = json.loads(text)['schemaVersion'] == '0.3'

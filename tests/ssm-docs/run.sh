@@ -50,7 +50,8 @@ is_judged() {
 # the value in the place of every reference, is one that all shells can parse.
 is_script() {
 	jq -r '.mainSteps[].inputs.runCommand[]' "$1" |
-		sed "s/{{ *VolumeId *}}/$2/g; s/{{ *DeviceName *}}//g" > "$WORK/step.sh"
+		sed "s/{{ *VolumeId *}}/$2/g; s/{{ *DeviceName *}}//g
+			s/{{ *Redact *}}/no/g" > "$WORK/step.sh"
 	! grep -n '{{' "$WORK/step.sh" || return 1
 	dash -n "$WORK/step.sh" || return 1
 	busybox ash -n "$WORK/step.sh" || return 1
@@ -72,7 +73,7 @@ is_verbatim() {
 runs_as_nobody() {
 	jq -r '.mainSteps[].inputs.runCommand[]' "$1" |
 		sed "s/{{ *VolumeId *}}/vol-0123456789abcdef0/g
-			s,{{ *DeviceName *}},/dev/sdf,g" > "$WORK/step.sh"
+			s,{{ *DeviceName *}},/dev/sdf,g; s/{{ *Redact *}}/no/g" > "$WORK/step.sh"
 	chmod 755 "$WORK" "$WORK/step.sh"
 	rc=0
 	# shellcheck disable=SC2086 # a shell may have an argument
@@ -107,20 +108,22 @@ check 'the bytes are the same' diff -r "$WORK/one" "$WORK/two"
 check 'SHA256SUMS agrees' sh -c 'cd "$1" && sha256sum -c SHA256SUMS' sh "$WORK/one"
 check 'nothing else is written' [ "$(cd "$WORK/one" && echo ./*)" = \
 	"./FVol-Acquire.json ./FVol-BuildModule.json ./FVol-BuildStep.json ./FVol-Capture.json \
-./FVol-Intake.json ./FVol-Mount.json ./FVol-Unmount.json ./SHA256SUMS" ]
+./FVol-Intake.json ./FVol-Mount.json ./FVol-Triage.json ./FVol-Unmount.json \
+./SHA256SUMS" ]
 check 'generate with the least catalogue' sh "$DOCS/generate.sh" --catalogue-least 7 \
 	--manifest-sha256 "$HEX" --out "$WORK/least"
-for name in Mount Capture; do
+for name in Mount Capture Triage; do
 	check "$name carries the least catalogue" \
 		grep -q "set -- --manifest-sha256 $HEX --catalogue-least 7" \
 		"$WORK/least/FVol-$name.json"
 done
 check 'mount has the hash' \
 	grep -q "set -- --manifest-sha256 $HEX " "$WORK/one/FVol-Mount.json"
-for script in mount capture unmount; do
+for script in mount capture triage unmount; do
 	case $script in
 	mount) document=$WORK/one/FVol-Mount.json ;;
 	capture) document=$WORK/one/FVol-Capture.json ;;
+	triage) document=$WORK/one/FVol-Triage.json ;;
 	unmount) document=$WORK/one/FVol-Unmount.json ;;
 	esac
 	name=${document##*/}
@@ -181,7 +184,7 @@ rc=0
 sh "$WORK/three/generate.sh" --manifest-sha256 "$HEX" --out "$WORK/bad" > /dev/null 2>&1 ||
 	rc=$?
 check 'a script with double braces is refused' [ "$rc" -eq 5 ]
-for part in Mount Capture Unmount; do
+for part in Mount Capture Triage Unmount; do
 	hash=$(sha256sum < "$WORK/one/FVol-$part.json" | cut -c 1-64)
 	check "FVol-Acquire pins FVol-$part by its hash" \
 		grep -q "\"DocumentHash\": \"$hash\"" "$WORK/one/FVol-Acquire.json"
