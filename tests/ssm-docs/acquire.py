@@ -125,7 +125,8 @@ CASES = [
      'attached', 'triage failed'),
     ('another document for triage', {}, {'hashes': dict(HASHES, Triage='0' * 64)},
      'PARTIAL', 'deleted', 'collectLiveState'),
-    ('cancelled while collecting', {}, {}, 'PARTIAL', 'deleted', 'collectLiveState', {},
+    # The command itself goes on to its end here, and that is what counts.
+    ('cancelled while collecting', {}, {}, 'COMPLETE', 'deleted', 'collectLiveState', {},
      'collectLiveState'),
     ('cancelled while unmounting', {}, {}, 'PARTIAL', 'attached', 'unmountVolume', {},
      'unmountVolume'),
@@ -225,10 +226,13 @@ def judge_live(case):
     name, host, asked, wanted, live, reason, redact = case
     cloud, run_of = run(host, {}, {'Triage': asked})
     out = {key.partition('.')[2]: value for key, value in run_of.outputs.items()}
+    order = [one['Comment'].split()[0][5:] for one in cloud.commands.values()]
     told = [one['Parameters']['Redact'][0] for one in cloud.commands.values()
             if one['Comment'].startswith('FVol-Triage ')]
     right = out['Verdict'] == wanted and out['Triage'] == live and \
         reason in out['Reason'] and told == ([redact] if redact else []) and \
+        order == [one for one in ('Mount', 'Capture', 'Triage', 'Unmount')
+                  if redact or one != 'Triage'] and \
         place(cloud) == 'deleted' and not cloud.lost and out['SnapshotId'] != 'none' and \
         run_of.status == ('Success' if wanted == 'COMPLETE' else 'Failed') and \
         json.loads(cloud.objects[out['Anchor']][0])['Triage'] == live
