@@ -132,3 +132,12 @@ build/check/bin/triage_derive: build/check/obj/tests/report/derive.o \
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
 TEST_PROGRAMS += build/check/bin/triage_derive
 test-programs: build/check/bin/triage_derive
+
+# The network of every namespace, without the rest of triage.
+TRIAGE_NETWORK := $(patsubst %.c,build/check/obj/%.o,$(wildcard toolkit/triage/net*.c)) \
+	$(TRIAGE_SYSTEM)
+build/check/bin/netcollect: build/check/obj/tests/triage/netcollect.o $(TRIAGE_NETWORK) \
+		build/check/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
+test-programs: build/check/bin/netcollect

@@ -20,6 +20,7 @@ enum host_lockdown {
 /* Numbers of linux/capability.h. */
 #define HOST_CAP_SYS_MODULE 16
 #define HOST_CAP_SYS_RAWIO 17
+#define HOST_CAP_SYS_PTRACE 19
 #define HOST_CAP_SYS_ADMIN 21
 
 #define HOST_RELEASE_SIZE 128

@@ -148,8 +148,7 @@ static int open_by_file(const struct triage *t, const struct netns *ns,
 	int fd, errnum = ESRCH;
 
 	/* Looked at before it is opened: by now anything may be there. */
-	fd = ns->mounted ? openat(t->rootfd, ns->mounted, O_PATH | O_NOFOLLOW | O_CLOEXEC)
-			 : openat(t->procfd, ns->held_by, O_PATH | O_CLOEXEC);
+	fd = openat(ns->below_proc ? t->procfd : t->rootfd, ns->path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	if (fstatfs(fd, &fs) == 0 && (uint64_t)fs.f_type == NSFS_MAGIC &&
@@ -182,7 +181,7 @@ int netview_open(const struct triage *t, const struct netns *ns, struct netview 
 			return 0;
 		}
 	}
-	if (t->live && (ns->mounted || ns->held_by[0]))
+	if (t->live && ns->path)
 		return open_by_file(t, ns, view);
 	errno = ESRCH;
 	return -1;

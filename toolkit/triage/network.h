@@ -14,11 +14,13 @@
 struct netns {
 	uint64_t inode;
 	uint32_t processes;
-	int32_t pids[4];  /* of the first that live in it; 0: none */
-	bool fds_read;	  /* the descriptors of all its processes are known */
-	bool own;	  /* triage's own */
-	char held_by[64]; /* where nobody lives in it: what below procfd holds it open */
-	char *mounted;	  /* or the path below rootfd that it is mounted on */
+	int32_t pids[4]; /* of the first that live in it; 0: none */
+	bool fds_read;	 /* the descriptors of all its processes are known */
+	bool own;	 /* triage's own */
+	/* Where nobody lives in it: what holds it, a mount below rootfd, or with
+	 * below_proc a mount or a descriptor below procfd. */
+	char *path;
+	bool below_proc;
 };
 
 struct netns_list {
@@ -93,7 +95,8 @@ struct network {
 	const struct netns *ns;
 	struct netview *view;
 	struct netlinks links;
-	struct unowned *unowned; /* of all namespaces, UNOWNED_MAX */
+	uint64_t refused[NET_PROTOCOLS]; /* lines and messages */
+	struct unowned *unowned;	 /* of all namespaces, UNOWNED_MAX */
 	size_t unowned_count;
 	struct err *err; /* filled when a record could not be written */
 };
