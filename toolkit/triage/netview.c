@@ -257,7 +257,15 @@ out:
 	return rc;
 }
 
+/* One of the two that this view is read with. */
+static bool own_socket(const struct netview *view, const struct net_socket *socket)
+{
+	return socket->inode && (socket->inode == view->own_inode[0] ||
+				 socket->inode == view->own_inode[1]);
+}
+
 struct table {
+	const struct netview *view;
 	enum net_protocol protocol;
 	struct netwalk *walk;
 };
@@ -268,7 +276,9 @@ static int table_line(void *context, const char *text, size_t len)
 	struct net_socket socket;
 
 	if (nettable_socket(table->protocol, text, len, &socket) == 0)
-		return table->walk->each(table->walk->context, &socket);
+		return own_socket(table->view, &socket)
+			       ? 0
+			       : table->walk->each(table->walk->context, &socket);
 	if (!nettable_heading(text, len))
 		table->walk->refused++;
 	return 0;
@@ -276,7 +286,7 @@ static int table_line(void *context, const char *text, size_t len)
 
 int netview_table(struct netview *view, enum net_protocol protocol, struct netwalk *walk)
 {
-	struct table table = { protocol, walk };
+	struct table table = { view, protocol, walk };
 
 	return netview_lines(view->sockets[protocol], table_line, &table);
 }
@@ -289,10 +299,8 @@ struct dump {
 static int dump_item(void *context, const struct netdiag_item *item)
 {
 	struct dump *dump = context;
-	uint64_t inode = item->u.socket.inode;
 
-	if (inode &&
-	    (inode == dump->view->own_inode[0] || inode == dump->view->own_inode[1]))
+	if (own_socket(dump->view, &item->u.socket))
 		return 0;
 	return dump->walk->each(dump->walk->context, &item->u.socket);
 }
