@@ -105,12 +105,17 @@ size_t netdiag_request(const struct netdiag_state *state,
  */
 int netdiag_open(int protocol);
 
+/* The kernel writes at most 32 KiB into one datagram of a dump. */
+#define NETDIAG_BUFFER_BYTES (64 * 1024)
+
 /*
- * A whole dump: asks, and hands each answer on. Returns 0; -1 with errno (ETIMEDOUT when
- * the kernel did not go on, EPROTO when it did not keep to the protocol, the kernel's own
- * otherwise); or what `each` returned. state tells whether it was interrupted: then what
- * was told may be twice or not at all, and the caller may ask again.
+ * A whole dump into buf, of NETDIAG_BUFFER_BYTES: asks, and hands each answer on. Returns
+ * 0; -1 with errno (ETIMEDOUT when the kernel did not go on, EPROTO when it did not keep
+ * to the protocol, the kernel's own otherwise); or what `each` returned. state tells
+ * whether it was interrupted: then what was told may be twice or not at all, and the
+ * caller may ask again.
  */
-int netdiag_dump(int fd, struct netdiag_state *state, netdiag_each *each, void *context);
+int netdiag_dump(int fd, struct netdiag_state *state, unsigned char *buf,
+		 netdiag_each *each, void *context);
 
 #endif

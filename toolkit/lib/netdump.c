@@ -1,8 +1,6 @@
 /* The sockets behind netdiag.h: asking, and waiting no longer than one may. */
 #include <errno.h>
 #include <linux/netlink.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -10,8 +8,6 @@
 #include "toolkit/lib/clock.h"
 #include "toolkit/lib/netdiag.h"
 
-/* The kernel writes at most 32 KiB into one datagram of a dump. */
-#define DATAGRAM_BYTES (64 * 1024)
 #define PATIENCE_S 2
 /* A dump as a whole. */
 #define PATIENCE_ALL_NS 10000000000
@@ -39,7 +35,7 @@ static ssize_t receive(int fd, unsigned char *buf)
 {
 	for (;;) {
 		struct sockaddr_nl from = { 0 };
-		struct iovec iov = { buf, DATAGRAM_BYTES };
+		struct iovec iov = { buf, NETDIAG_BUFFER_BYTES };
 		struct msghdr msg = { .msg_name = &from,
 				      .msg_namelen = sizeof(from),
 				      .msg_iov = &iov,
@@ -80,42 +76,31 @@ static int ask(int fd, const struct netdiag_state *state)
 	return sent >= 0 && (size_t)sent == len ? 0 : -1;
 }
 
-int netdiag_dump(int fd, struct netdiag_state *state, netdiag_each *each, void *context)
+int netdiag_dump(int fd, struct netdiag_state *state, unsigned char *buf,
+		 netdiag_each *each, void *context)
 {
 	int64_t until = clock_ns(CLOCK_MONOTONIC) + PATIENCE_ALL_NS;
-	unsigned char *buf = malloc(DATAGRAM_BYTES);
-	int rc = -1;
 
-	if (!buf) {
-		errno = ENOMEM;
-		return -1;
-	}
 	/* What is left of a dump that was given up carries another number. */
 	state->sequence++;
 	state->done = state->interrupted = false;
 	state->error = 0;
 	if (ask(fd, state) < 0)
-		goto out;
+		return -1;
 	while (!state->done) {
 		ssize_t len = receive(fd, buf);
+		int rc;
 
 		if (len < 0)
-			goto out;
+			return -1;
 		rc = netdiag_walk(state, buf, (size_t)len, each, context);
 		if (rc)
-			goto out;
-		rc = -1;
+			return rc;
 		if (!state->done && clock_ns(CLOCK_MONOTONIC) > until) {
 			errno = ETIMEDOUT;
-			goto out;
+			return -1;
 		}
 	}
-	if (state->error) {
-		errno = state->error;
-		goto out;
-	}
-	rc = 0;
-out:
-	free(buf);
-	return rc;
+	errno = state->error;
+	return state->error ? -1 : 0;
 }

@@ -50,7 +50,7 @@ static void loaded(const struct triage *t, unsigned *there)
 	int fd = openat(t->procfd, "modules", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd >= 0)
-		(void)netview_lines(fd, module_line, there);
+		(void)netview_lines(fd, false, module_line, there);
 	io_close(&fd);
 }
 
@@ -147,7 +147,7 @@ static void symbols(const struct triage *t, unsigned *there)
 	int fd = openat(t->procfd, "kallsyms", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd >= 0)
-		(void)netview_lines(fd, symbol_line, there);
+		(void)netview_lines(fd, false, symbol_line, there);
 	io_close(&fd);
 }
 

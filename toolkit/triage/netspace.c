@@ -232,7 +232,7 @@ static int by_netlink(struct space *s, struct netview *view)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct netdiag_state state = { .kind = kinds[i],
 					       .sequence = view->sequence };
-		int rc = netdiag_dump(view->route, &state, add_item, s);
+		int rc = netdiag_dump(view->route, &state, view->buf, add_item, s);
 
 		view->sequence = state.sequence;
 		if (rc < 0)
@@ -328,7 +328,7 @@ static void by_tables(struct space *s, const struct netview *view)
 
 	for (int i = 0; i < TABLE_COUNT; i++)
 		if (view->tables[i] >= 0)
-			(void)netview_lines(view->tables[i], lines[i], s);
+			(void)netview_lines(view->tables[i], false, lines[i], s);
 }
 
 int network_namespace(struct triage *t, const struct netns *ns, struct netview *view,

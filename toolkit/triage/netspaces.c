@@ -250,7 +250,7 @@ static void of_mounts(const struct triage *t, struct mounts *m)
 	if (fd < 0)
 		return;
 	/* What cannot be read to its end is said by those who collect mounts. */
-	(void)netview_lines(fd, mount_line, m);
+	(void)netview_lines(fd, false, mount_line, m);
 	io_close(&fd);
 }
 

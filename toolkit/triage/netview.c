@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -163,9 +162,12 @@ static int open_by_file(const struct triage *t, const struct netns *ns,
 	return errnum ? -1 : 0;
 }
 
-int netview_open(const struct triage *t, const struct netns *ns, struct netview *view)
+int netview_open(const struct triage *t, const struct netns *ns, unsigned char *buf,
+		 struct netview *view)
 {
-	*view = (struct netview){ .inode = ns->inode, .diag = -1, .route = -1 };
+	*view = (struct netview){
+		.inode = ns->inode, .diag = -1, .route = -1, .buf = buf
+	};
 	memset(view->sockets, -1, sizeof(view->sockets));
 	memset(view->tables, -1, sizeof(view->tables));
 	if (ns->own && t->live && open_by_pid(t, ns, "self", view)) {
@@ -217,44 +219,52 @@ static ssize_t hand_on(const char *buf, size_t have, bool last,
 	return (ssize_t)at;
 }
 
-int netview_lines(int fd, int (*line)(void *, const char *, size_t), void *context)
+/* Longer than any line that a table may have. */
+#define LINE_BYTES 512
+
+/* Whether the kernel had no more to say than n bytes for so much room. */
+static bool was_last(size_t n, size_t room)
 {
-	const size_t room = 64 * 1024;
-	char *buf = malloc(room);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return n == 0 || n + LINE_BYTES < (page < room ? page : room);
+}
+
+int netview_lines(int fd, bool brief, int (*line)(void *, const char *, size_t),
+		  void *context)
+{
+	char buf[32 * 1024];
 	size_t have = 0;
 	uint64_t all = 0;
-	int rc = -1;
+	bool last = false;
 
-	if (!buf || lseek(fd, 0, SEEK_SET) < 0)
-		goto out;
-	for (;;) {
-		ssize_t n = read(fd, buf + have, room - have), used;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -1;
+	while (!last) {
+		ssize_t n = read(fd, buf + have, sizeof(buf) - have), used;
+		int rc = 0;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			goto out;
+			return -1;
+		last = brief ? was_last((size_t)n, sizeof(buf) - have) : n == 0;
 		have += (size_t)n;
 		all += (uint64_t)n;
 		/* No line is as long as the room: this one is taken in pieces, each of
 		 * which is refused. */
-		used = hand_on(buf, have, n == 0 || have == room, line, context, &rc);
+		used = hand_on(buf, have, last || have == sizeof(buf), line, context,
+			       &rc);
 		if (used < 0)
-			goto out;
-		rc = -1;
-		if (n == 0)
-			break;
+			return rc;
 		if (all > TABLE_BYTES_MAX) {
 			errno = EFBIG;
-			goto out;
+			return -1;
 		}
 		have -= (size_t)used;
 		memmove(buf, buf + used, have);
 	}
-	rc = 0;
-out:
-	free(buf);
-	return rc;
+	return 0;
 }
 
 /* One of the two that this view is read with. */
@@ -288,7 +298,8 @@ int netview_table(struct netview *view, enum net_protocol protocol, struct netwa
 {
 	struct table table = { view, protocol, walk };
 
-	return netview_lines(view->sockets[protocol], table_line, &table);
+	return netview_lines(view->sockets[protocol], protocol <= NET_TCP6, table_line,
+			     &table);
 }
 
 struct dump {
@@ -311,7 +322,7 @@ int netview_dump(struct netview *view, enum net_protocol protocol, struct netwal
 				       .protocol = protocol,
 				       .sequence = view->sequence };
 	struct dump dump = { view, walk };
-	int rc = netdiag_dump(view->diag, &state, dump_item, &dump);
+	int rc = netdiag_dump(view->diag, &state, view->buf, dump_item, &dump);
 
 	view->sequence = state.sequence;
 	walk->refused += state.refused;

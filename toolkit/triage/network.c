@@ -89,7 +89,7 @@ static int read_spaces(struct network *n, const struct netns_list *list)
 		n->view = &view;
 		n->links = (struct netlinks){ 0 };
 		memset(n->refused, 0, sizeof(n->refused));
-		if (netview_open(n->t, n->ns, &view) < 0)
+		if (netview_open(n->t, n->ns, n->buf, &view) < 0)
 			rc = unread_space(n->t, n->ns, "", errno, n->err);
 		else
 			rc = read_space(n);
@@ -124,7 +124,8 @@ int collect_network(struct triage *t, struct err *err)
 	int rc = -1;
 
 	n.unowned = malloc(UNOWNED_MAX * sizeof(*n.unowned));
-	if (!n.unowned) {
+	n.buf = malloc(NETDIAG_BUFFER_BYTES);
+	if (!n.unowned || !n.buf) {
 		err_sys(err, ENOMEM, "reading network namespaces");
 		goto out;
 	}
@@ -142,5 +143,6 @@ int collect_network(struct triage *t, struct err *err)
 out:
 	netns_free(&list);
 	free(n.unowned);
+	free(n.buf);
 	return rc;
 }

@@ -45,13 +45,15 @@ struct netview {
 	uint64_t own_inode[2]; /* of those two */
 	int netlink_errno;     /* 0: it was not tried */
 	uint32_t sequence;
+	unsigned char *buf; /* of NETDIAG_BUFFER_BYTES; borrowed */
 };
 
 /*
- * Opens what there is of a namespace; 0, or -1 with errno (ESRCH when everybody of it is
- * gone). Closed by netview_close() in both cases.
+ * Opens what there is of a namespace, to be read into buf; 0, or -1 with errno (ESRCH
+ * when everybody of it is gone). Closed by netview_close() in both cases.
  */
-int netview_open(const struct triage *t, const struct netns *ns, struct netview *view);
+int netview_open(const struct triage *t, const struct netns *ns, unsigned char *buf,
+		 struct netview *view);
 void netview_close(struct netview *view);
 
 enum { SHOWN_BY_PROC = 1, SHOWN_BY_NETLINK = 2 };
@@ -67,8 +69,16 @@ struct netwalk {
  * triage's own two sockets are left out. */
 int netview_table(struct netview *view, enum net_protocol protocol, struct netwalk *walk);
 int netview_dump(struct netview *view, enum net_protocol protocol, struct netwalk *walk);
-/* Hands on the lines of any table of text. As above. */
-int netview_lines(int fd, int (*line)(void *context, const char *text, size_t len_bytes),
+/*
+ * Hands on the lines of any table of text. As above.
+ *
+ * With brief, a read that leaves a good part of a page empty counts as the last: the
+ * kernel's sequence files fill it up while there is more (seq_read_iter() of
+ * fs/seq_file.c), and to be told so costs a second walk of the whole hash table of TCP,
+ * which is what takes the time.
+ */
+int netview_lines(int fd, bool brief,
+		  int (*line)(void *context, const char *text, size_t len_bytes),
 		  void *context);
 
 /* Whether the kernel can answer for a protocol without loading a module. */
@@ -94,6 +104,7 @@ struct network {
 	const struct netmodules *modules;
 	const struct netns *ns;
 	struct netview *view;
+	unsigned char *buf; /* of the views */
 	struct netlinks links;
 	uint64_t refused[NET_PROTOCOLS]; /* lines and messages */
 	struct unowned *unowned;	 /* of all namespaces, UNOWNED_MAX */
