@@ -18,7 +18,7 @@ SRC_symbols := $(wildcard toolkit/symbols/*.c)
 LIBS_symbols := archive zstd lzma lz4 z yyjson mbedcrypto
 
 SRC_triage := $(wildcard toolkit/triage/*.c)
-LIBS_triage = yyjson zstd expat $(HTTP_LIBS)
+LIBS_triage = yyjson zstd expat z $(HTTP_LIBS)
 
 LIB_SRC := $(wildcard toolkit/lib/*.c)
 
