@@ -1,9 +1,8 @@
 #include "toolkit/lib/mountinfo.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -12,11 +11,6 @@
 #define LINE_MAX_BYTES (40 * 1024)
 /* Read so much at a time: on a host with few mounts no further page is touched. */
 #define PIECE_BYTES 4096
-
-struct fields {
-	unsigned major, minor;
-	char *root, *point, *options, *type;
-};
 
 /* Takes the next word; NULL at the end of the line. */
 static char *word(char **at)
@@ -50,28 +44,46 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
+static bool number(const char *text, uint64_t *value)
+{
+	char *end;
+
+	if (!text || *text < '0' || *text > '9')
+		return false;
+	*value = strtoull(text, &end, 10);
+	return !*end;
+}
+
 /* "36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/root rw,errors=continue" */
-static bool split(char *line, struct fields *fields)
+bool mountinfo_split(char *line, struct mountinfo_line *out)
 {
 	char *id = word(&line), *parent = word(&line), *dev = word(&line), *optional;
 	int end = 0;
 
-	if (!id || !parent || !dev ||
-	    sscanf(dev, "%u:%u%n", &fields->major, &fields->minor, &end) != 2 || dev[end])
+	if (!number(id, &out->id) || !number(parent, &out->parent) || !dev ||
+	    sscanf(dev, "%u:%u%n", &out->major, &out->minor, &end) != 2 || dev[end])
 		return false;
-	fields->root = word(&line);
-	fields->point = word(&line);
-	fields->options = word(&line);
-	if (!fields->options)
+	out->root = word(&line);
+	out->point = word(&line);
+	out->options = word(&line);
+	if (!out->options)
 		return false;
 	do
 		optional = word(&line);
 	while (optional && strcmp(optional, "-") != 0);
-	fields->type = word(&line);
-	if (!fields->type)
+	out->type = word(&line);
+	if (!out->type)
 		return false;
-	unescape(fields->root);
-	unescape(fields->point);
+	out->source = word(&line);
+	out->super_options = word(&line);
+	/* The end of the line is an empty text as well. */
+	if (!out->source)
+		out->source = out->type + strlen(out->type);
+	if (!out->super_options)
+		out->super_options = out->type + strlen(out->type);
+	unescape(out->root);
+	unescape(out->point);
+	unescape(out->source);
 	return true;
 }
 
@@ -87,7 +99,7 @@ static bool has_option(const char *options, const char *option)
 	return false;
 }
 
-static int check_ours(const struct fields *fields, dev_t dev, struct err *err)
+static int check_ours(const struct mountinfo_line *fields, dev_t dev, struct err *err)
 {
 	static const char *const needed[] = { "nosuid", "nodev", "noatime" };
 
@@ -111,9 +123,9 @@ static int check_line(char *line, const char *point, dev_t dev, unsigned *found,
 		      struct err *err)
 {
 	size_t len = strlen(point);
-	struct fields fields;
+	struct mountinfo_line fields;
 
-	if (!split(line, &fields))
+	if (!mountinfo_split(line, &fields))
 		return err_set(err, ERR_FAILED, "the mount table has a damaged line");
 	if (strncmp(fields.point, point, len) != 0)
 		return 0;

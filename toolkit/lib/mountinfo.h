@@ -6,9 +6,26 @@
 #ifndef FVOL_MOUNTINFO_H
 #define FVOL_MOUNTINFO_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "toolkit/lib/err.h"
+
+/* A line of the table. */
+struct mountinfo_line {
+	uint64_t id, parent;
+	unsigned major, minor;
+	char *root, *point, *options, *type;
+	char *source, *super_options; /* "" when they are missing */
+};
+
+/*
+ * Splits a line without its newline in place: the texts lie in it, the paths and the
+ * source with their octals turned back into bytes. Returns false when it is none. Linux
+ * Documentation/filesystems/proc.rst 3.5.
+ */
+bool mountinfo_split(char *line, struct mountinfo_line *out);
 
 /*
  * Reads fd (/proc/self/mountinfo, from its beginning) and checks that exactly one mount
