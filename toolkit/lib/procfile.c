@@ -38,7 +38,8 @@ static int begin(struct proctext *text, size_t room)
 	return 0;
 }
 
-int procfile_read(int dirfd, const char *name, size_t max_bytes, struct proctext *text)
+static int read_all(int dirfd, const char *name, size_t max_bytes, bool single,
+		    struct proctext *text)
 {
 	int rc = begin(text, FIRST_ROOM), fd;
 	ssize_t n;
@@ -71,10 +72,23 @@ int procfile_read(int dirfd, const char *name, size_t max_bytes, struct proctext
 			text->truncated = true;
 			break;
 		}
+		if (single && (size_t)n < room)
+			break;
 	}
 	text->data[text->len_bytes] = '\0';
 	io_close(&fd);
 	return rc;
+}
+
+int procfile_read(int dirfd, const char *name, size_t max_bytes, struct proctext *text)
+{
+	return read_all(dirfd, name, max_bytes, false, text);
+}
+
+int procfile_read_single(int dirfd, const char *name, size_t max_bytes,
+			 struct proctext *text)
+{
+	return read_all(dirfd, name, max_bytes, true, text);
 }
 
 int procfile_link(int dirfd, const char *name, struct proctext *text)

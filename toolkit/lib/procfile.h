@@ -20,6 +20,11 @@ struct proctext {
  */
 int procfile_read(int dirfd, const char *name, size_t max_bytes, struct proctext *text);
 
+/* The same for a file that the kernel writes as a whole (single_open() of its seq_file):
+ * what one read gives is all of it. */
+int procfile_read_single(int dirfd, const char *name, size_t max_bytes,
+			 struct proctext *text);
+
 /* The target of a symbolic link, likewise. */
 int procfile_link(int dirfd, const char *name, struct proctext *text);
 

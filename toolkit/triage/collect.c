@@ -45,6 +45,8 @@ static void free_worker(struct worker *worker)
 	procfile_free(&worker->job.text);
 	procfile_free(&worker->job.link);
 	free(worker->job.lost);
+	free(worker->job.json_memory);
+	free(worker->job.mapped);
 	free(worker);
 }
 
@@ -96,6 +98,7 @@ static int begin_worker(struct crew *crew, struct err *err)
 	worker->job.lock = &crew->lock;
 	worker->job.views = crew->views;
 	worker->job.dirfd = -1;
+	worker->job.json_memory = malloc(PROCESS_JSON_BYTES);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 256 * 1024);

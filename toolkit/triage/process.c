@@ -138,7 +138,7 @@ bool process_strip_deleted(const char *path, size_t *len_bytes)
 
 static bool read_stat(struct process_job *job, struct procstat *stat)
 {
-	return procfile_read(job->dirfd, "stat", SMALL_MAX, &job->text) == 0 &&
+	return procfile_read_single(job->dirfd, "stat", SMALL_MAX, &job->text) == 0 &&
 	       procstat_parse(job->text.data, job->text.len_bytes, stat);
 }
 
@@ -215,7 +215,7 @@ static void add_status(struct process_job *job)
 
 static void read_status(struct process_job *job)
 {
-	int rc = procfile_read(job->dirfd, "status", SMALL_MAX, &job->text);
+	int rc = procfile_read_single(job->dirfd, "status", SMALL_MAX, &job->text);
 
 	if (rc || !procstatus_parse(job->text.data, job->text.len_bytes, &job->status)) {
 		process_unread(job, "status", rc ? rc : EINVAL);
@@ -280,7 +280,7 @@ static void read_number(struct process_job *job, const char *name, const char *k
 	char *end;
 	uint64_t value;
 
-	if (procfile_read(job->dirfd, name, 64, &job->text) != 0)
+	if (procfile_read_single(job->dirfd, name, 64, &job->text) != 0)
 		return;
 	value = strtoull(job->text.data, &end, 10);
 	if (end == job->text.data || value == UINT32_MAX)
@@ -302,7 +302,7 @@ static void read_links(struct process_job *job)
 		else if (rc != ENOENT)
 			process_unread(job, names[i], rc);
 	}
-	if (procfile_read(job->dirfd, "attr/current", 4096, &job->text) == 0) {
+	if (procfile_read_single(job->dirfd, "attr/current", 4096, &job->text) == 0) {
 		size_t len = strcspn(job->text.data, "\n");
 
 		if (len)
@@ -349,7 +349,8 @@ static bool begin_record(struct process_job *job)
 {
 	struct err err;
 
-	job->doc = triage_record("process", &err);
+	job->doc =
+		triage_record_in("process", job->json_memory, PROCESS_JSON_BYTES, &err);
 	if (!job->doc) {
 		process_clear(job);
 		return false;

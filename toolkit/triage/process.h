@@ -51,6 +51,9 @@ struct process_lost {
 	uint64_t start_ticks;
 };
 
+/* Enough for the record of an ordinary process. */
+#define PROCESS_JSON_BYTES ((size_t)64 * 1024)
+
 /* Descriptors of lost files that are held at a time. */
 #define PROCESS_LOST_MAX 512
 
@@ -82,6 +85,8 @@ struct process_job {
 
 	/* Kept from process to process. */
 	struct proctext text, link;
+	unsigned char *json_memory; /* PROCESS_JSON_BYTES, or NULL */
+	struct mapped *mapped;	    /* of process_read_maps() */
 	/* The mount namespace that was looked at last, and whose it is. */
 	struct {
 		uint64_t inode;

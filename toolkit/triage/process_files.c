@@ -281,7 +281,7 @@ static void add_fdinfo(struct process_job *job, struct json_node *node, const ch
 	const char *at;
 
 	snprintf(path, sizeof(path), "fdinfo/%s", name);
-	if (procfile_read(job->dirfd, path, 4096, &job->text) != 0)
+	if (procfile_read_single(job->dirfd, path, 4096, &job->text) != 0)
 		return;
 	at = strstr(job->text.data, "flags:\t");
 	if (at) {
@@ -412,6 +412,7 @@ static void add_mapped(struct process_job *job, struct json_node *list,
 {
 	const struct procmap *map = &mapped->first;
 	struct json_node *node = json_add_object(job->doc, list, NULL);
+	struct known_file *file;
 	struct statx st = { 0 };
 	size_t len = map->path_len;
 	bool marked = process_strip_deleted(map->path, &len);
@@ -431,20 +432,20 @@ static void add_mapped(struct process_job *job, struct json_node *list,
 		return;
 	snprintf(via, sizeof(via), "map_files/%" PRIx64 "-%" PRIx64, map->start,
 		 map->end);
-	if (statx(job->dirfd, via, STAT_FLAGS, STATX_BASIC_STATS, &st) == 0) {
-		struct known_file *file =
-			remember(job, &st, map->path, len, FILE_ROLE_LIBRARY, via);
-
-		if (file)
-			file->deleted = marked;
-	}
+	/* The line says which file it is. */
+	st.stx_dev_major = map->major;
+	st.stx_dev_minor = map->minor;
+	st.stx_ino = map->inode;
+	file = remember(job, &st, map->path, len, FILE_ROLE_LIBRARY, via);
+	if (file)
+		file->deleted = marked;
 	if (!marked)
 		return;
 	triage_shown(map->path, len, shown, sizeof(shown));
 	process_find(job, "deleted_library", SEVERITY_MEDIUM, "maps", shown,
 		     "process %d runs code of a file that was deleted or replaced: %s",
 		     job->pid, shown);
-	if (st.stx_ino)
+	if (statx(job->dirfd, via, STAT_FLAGS, STATX_BASIC_STATS, &st) == 0)
 		keep(job, via, "library", &st, map->path, len);
 	else
 		process_unread(job, "map_files", errno);
@@ -556,7 +557,9 @@ void process_read_maps(struct process_job *job)
 		process_unread(job, "maps", rc);
 		return;
 	}
-	all.files = malloc(LISTED_MAPS_MAX * sizeof(*all.files));
+	if (!job->mapped)
+		job->mapped = malloc(LISTED_MAPS_MAX * sizeof(*job->mapped));
+	all.files = job->mapped;
 	at = job->text.data;
 	end = at + job->text.len_bytes;
 	while (all.files && (more = procmaps_next(&at, end, &map)) != 0) {
@@ -571,5 +574,4 @@ void process_read_maps(struct process_job *job)
 	}
 	add_maps(job, &all);
 	process_begin_step(job, STEP_NONE);
-	free(all.files);
 }

@@ -168,7 +168,7 @@ void process_read_container(struct process_job *job)
 	struct containerid container = { 0 };
 	struct json_node *list;
 	bool all_roots = true;
-	int rc = procfile_read(job->dirfd, "cgroup", CGROUP_MAX, &job->text);
+	int rc = procfile_read_single(job->dirfd, "cgroup", CGROUP_MAX, &job->text);
 
 	if (rc) {
 		if (rc != ENOENT)

@@ -78,6 +78,9 @@ bool triage_may(const struct triage *t, unsigned capability);
  * case, NULL included; 0, or -1 with err.
  */
 struct json *triage_record(const char *type, struct err *err);
+/* The same in memory of the caller's as far as that reaches: see json_new_in(). */
+struct json *triage_record_in(const char *type, void *memory, size_t len_bytes,
+			      struct err *err);
 int triage_emit(struct triage *t, struct json *doc, struct err *err);
 
 /* Kinds of values of the schema. */

@@ -235,7 +235,7 @@ static int visit_drop_ins(struct unit_scan *scan, int parent, const char *dirpat
 			  const char *name, const struct unit_place *place)
 {
 	enum triage_reason reason = REASON_ERROR;
-	char path[PATH_MAX];
+	char path[PATH_MAX + NAME_MAX];
 	const struct dirent *entry;
 	DIR *dir = open_list(scan->t, parent, name, NULL, &reason);
 	int rc = 0;

@@ -19,7 +19,13 @@ bool triage_may(const struct triage *t, unsigned capability)
 
 struct json *triage_record(const char *type, struct err *err)
 {
-	struct json *doc = json_new();
+	return triage_record_in(type, NULL, 0, err);
+}
+
+struct json *triage_record_in(const char *type, void *memory, size_t len_bytes,
+			      struct err *err)
+{
+	struct json *doc = json_new_in(memory, memory ? len_bytes : 0);
 
 	if (!doc) {
 		err_sys(err, ENOMEM, "making a record");
