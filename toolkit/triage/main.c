@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,21 +34,60 @@ static bool has_place(void)
 	return opt.evidence || opt.output || opt.tar || opt.to;
 }
 
+typedef int part(struct triage *, struct err *);
+
+static int collect_parts(part *const *parts, struct err *err)
+{
+	for (; *parts && !interrupted; parts++)
+		if ((*parts)(&t, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* What needs no processes, beside them. */
+struct beside {
+	int rc;
+	struct err err;
+};
+
+static void *collect_beside(void *arg)
+{
+	static part *const parts[] = { collect_modules, collect_sessions, collect_units,
+				       NULL };
+	struct beside *beside = arg;
+
+	beside->rc = collect_parts(parts, &beside->err);
+	return NULL;
+}
+
 static int collect(char *const *arguments, struct err *err)
 {
 	/* Processes first: they are what changes fastest. */
-	static int (*const parts[])(struct triage *, struct err *) = {
-		collect_processes, collect_hidden, collect_network,  collect_modules,
-		collect_bpf,	   collect_mounts, collect_sessions, collect_units,
-		collect_files,	   collect_lost,   collect_memory,
+	static part *const first[] = { collect_processes, collect_hidden, NULL };
+	static part *const then[] = {
+		collect_network, collect_bpf, collect_mounts, collect_files, collect_lost,
+		collect_memory,	 NULL
 	};
+	struct beside beside = { 0 };
+	pthread_t thread;
+	bool threaded;
+	int rc;
 
 	if (session_emit_header(&t, arguments, err) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !interrupted; i++)
-		if (parts[i](&t, err) < 0)
-			return -1;
-	return session_emit_end(&t, err);
+	threaded = pthread_create(&thread, NULL, collect_beside, &beside) == 0;
+	rc = collect_parts(first, err);
+	if (threaded)
+		pthread_join(thread, NULL);
+	else
+		collect_beside(&beside);
+	if (rc == 0 && beside.rc < 0) {
+		*err = beside.err;
+		rc = -1;
+	}
+	if (rc == 0)
+		rc = collect_parts(then, err);
+	return rc == 0 ? session_emit_end(&t, err) : -1;
 }
 
 static void add_digest(struct json *doc, const char *key, const uint8_t *digest)
@@ -126,6 +166,7 @@ static int run(char *const *arguments, struct err *err)
 	int rc = -1;
 
 	t.opt = &opt;
+	pthread_mutex_init(&t.emitting, NULL);
 	if (session_open(&t, err) == 0 && open_out(&out, OUT_LINES_FILE, err) == 0) {
 		t.out = out;
 		rc = close_out(out, collect(arguments, err), err);

@@ -9,6 +9,7 @@
 #ifndef FVOL_TRIAGE_H
 #define FVOL_TRIAGE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,23 +50,24 @@ struct triage {
 	/* A procfs of our own that nobody can mount over and nobody else sees, or -1. */
 	int detachedfd;
 	int32_t self_pid;
-	uint64_t userns;	   /* our own; 0: not known */
-	uint64_t ticks_per_s;	   /* of start times */
-	int yama;		   /* kernel.yama.ptrace_scope; -1: none */
-	bool hidepid;		   /* /proc shows only some of the processes */
-	uint64_t capabilities;	   /* our own effective ones, bit by number */
-	int64_t start_ns;	   /* CLOCK_REALTIME */
-	int64_t boot_ns;	   /* CLOCK_REALTIME at boot */
-	struct census census;	   /* who was there */
-	struct pids pids;	   /* who shows whom */
-	struct out *out;	   /* where records go */
+	uint64_t userns;       /* our own; 0: not known */
+	uint64_t ticks_per_s;  /* of start times */
+	int yama;	       /* kernel.yama.ptrace_scope; -1: none */
+	bool hidepid;	       /* /proc shows only some of the processes */
+	uint64_t capabilities; /* our own effective ones, bit by number */
+	int64_t start_ns;      /* CLOCK_REALTIME */
+	int64_t boot_ns;       /* CLOCK_REALTIME at boot */
+	struct census census;  /* who was there */
+	struct pids pids;      /* who shows whom */
+	struct out *out;       /* where records go, one at a time: */
+	pthread_mutex_t emitting;
 	struct process_lost *lost; /* files to be saved, see process.h */
 	size_t lost_count, lost_room;
 
 	/* Counts for the record `end`. */
 	uint64_t processes, coherent, sockets, recovered, blocked, swept_to;
-	uint64_t findings[3]; /* by severity */
-	uint64_t unread[REASON_COUNT];
+	_Atomic uint64_t findings[3]; /* by severity */
+	_Atomic uint64_t unread[REASON_COUNT];
 	bool incomplete;
 };
 

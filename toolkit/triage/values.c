@@ -41,7 +41,9 @@ int triage_emit(struct triage *t, struct json *doc, struct err *err)
 
 	if (!doc)
 		return -1;
+	pthread_mutex_lock(&t->emitting);
 	rc = out_record(t->out, doc, err);
+	pthread_mutex_unlock(&t->emitting);
 	json_free(doc);
 	return rc;
 }
