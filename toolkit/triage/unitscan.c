@@ -25,6 +25,12 @@ static bool ends(const char *name, const char *with)
 	return len > need && strcmp(name + len - need, with) == 0;
 }
 
+/* Names of a directory have 255 bytes at most; a longer path is cut. */
+static void join(char path[PATH_MAX], const char *dirpath, const char *name)
+{
+	snprintf(path, PATH_MAX, "%.3800s%s%.255s", dirpath, *dirpath ? "/" : "", name);
+}
+
 static bool is_systemd(const struct unit_place *place)
 {
 	return place->form == UNIT_FORM_SYSTEMD;
@@ -196,7 +202,7 @@ int unit_visit_file(struct unit_scan *scan, int dirfd, const char *dirpath,
 
 	if (scan->emitted >= RECORDS_MAX)
 		return 0;
-	snprintf(path, sizeof(path), "%s/%s", dirpath, name);
+	join(path, dirpath, name);
 	if (place->form == UNIT_FORM_NONE) {
 		if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) <
 			    0 ||
@@ -240,7 +246,7 @@ static int visit_drop_ins(struct unit_scan *scan, int parent, const char *dirpat
 	DIR *dir = open_list(scan->t, parent, name, NULL, &reason);
 	int rc = 0;
 
-	snprintf(path, sizeof(path), "%s/%s", dirpath, name);
+	join(path, dirpath, name);
 	if (!dir)
 		return errno == ENOENT || errno == ENOTDIR
 			       ? 0
@@ -263,7 +269,7 @@ int unit_visit_directory(struct unit_scan *scan, int parent, const char *dirpath
 	DIR *dir = open_list(scan->t, parent, name, &st, &reason);
 	int rc = 0;
 
-	snprintf(path, sizeof(path), "%s%s%s", dirpath, *dirpath ? "/" : "", name);
+	join(path, dirpath, name);
 	if (!dir)
 		return errno == ENOENT || errno == ENOTDIR
 			       ? 0
