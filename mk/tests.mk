@@ -115,8 +115,15 @@ $(RELEASE_FUZZ:%=build/check/bin/%) build/check/bin/test_release: HOST_LIBS := b
 
 # What triage reads of the system; records go to tests/lib/triagelines.c.
 TRIAGE_SYSTEM := $(addprefix build/check/obj/,$(addprefix toolkit/triage/,quiet.o values.o \
-	census.o) tests/lib/triagelines.o)
-TRIAGE_SYSTEM_CHECKED := $(addprefix build/check/bin/,test_triage_quiet)
+	census.o textlines.o redact.o) tests/lib/triagelines.o)
+TRIAGE_KERNEL := $(patsubst %.c,build/check/obj/%.o,$(addprefix toolkit/triage/,bpf.c \
+	bpfnames.c hiddenfiles.c files.c kernelhooks.c kernelstate.c modulememory.c modules.c \
+	moduletext.c moduleviews.c mountplace.c mounts.c oddpath.c sessions.c tracefs.c \
+	unitplaces.c units.c unitscan.c unittext.c utmp.c) tests/lib/fakesystem.c)
+build/check/bin/test_triage_kernel build/check/bin/test_triage_files \
+	build/check/bin/test_triage_units build/check/bin/fuzz_triage_system: $(TRIAGE_KERNEL)
+TRIAGE_SYSTEM_CHECKED := $(addprefix build/check/bin/,test_triage_quiet test_triage_kernel \
+	test_triage_files test_triage_units fuzz_triage_system)
 $(TRIAGE_SYSTEM_CHECKED): $(TRIAGE_SYSTEM)
 $(TRIAGE_SYSTEM_CHECKED): HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
 # What triage makes of its records.

@@ -56,7 +56,7 @@ static bool asks_others(uint32_t type)
 static int known_of(int fd, struct statx *st)
 {
 	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
-		     STATX_BASIC_STATS, st);
+		     STATX_BASIC_STATS | STATX_BTIME, st);
 }
 
 /*
@@ -306,65 +306,94 @@ static int open_same(const struct triage *t, int pathfd, int dirfd, const char *
 	return fd;
 }
 
-/* The last component, through symbolic links where that is wanted. */
-static int open_last(struct walk *walk, unsigned flags, struct stat *st,
-		     enum triage_reason *reason)
+/* The last component by O_PATH, through symbolic links where that is wanted. */
+static int find_last(struct walk *walk, unsigned flags, enum triage_reason *reason)
 {
 	for (;;) {
-		int pathfd, fd, saved;
 		struct statx link;
+		int fd;
 
 		if (walk_to_last(walk, reason) < 0)
 			return -1;
-		pathfd = openat(walk->fd, walk->at, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		if (pathfd < 0)
+		fd = openat(walk->fd, walk->at, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || !(flags & QUIET_FOLLOW) || known_of(fd, &link) < 0 ||
+		    !S_ISLNK(link.stx_mode))
+			return fd;
+		close(fd);
+		if (follow(walk, walk->at, "", reason) < 0)
 			return -1;
-		if (flags & QUIET_FOLLOW && known_of(pathfd, &link) == 0 &&
-		    S_ISLNK(link.stx_mode)) {
-			close(pathfd);
-			if (follow(walk, walk->at, "", reason) < 0)
-				return -1;
-			continue;
-		}
-		fd = open_same(walk->t, pathfd, walk->fd, walk->at, flags, st, reason);
-		saved = errno;
-		close(pathfd);
-		errno = saved;
-		return fd;
 	}
+}
+
+static int begin_walk(struct walk *walk, const struct triage *t, int dirfd,
+		      const char *path)
+{
+	walk->t = t;
+	walk->fd = dirfd;
+	walk->own = false;
+	walk->links = 0;
+	walk->at = walk->rest;
+	if (strlen(path) >= PATH_MAX) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(walk->rest, path);
+	return 0;
+}
+
+static void close_keeping_errno(int fd)
+{
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+}
+
+static void end_walk(struct walk *walk)
+{
+	close_keeping_errno(walk->own ? walk->fd : -1);
 }
 
 int triage_open_quiet(const struct triage *t, int dirfd, const char *path, unsigned flags,
 		      struct stat *st, enum triage_reason *reason)
 {
 	enum triage_reason why = REASON_COUNT;
+	int fd = -1, pathfd = -1;
 	struct walk walk;
-	int fd = -1, pathfd, saved;
 
 	if (flags & QUIET_MAGIC) {
 		pathfd = openat(dirfd, path, O_PATH | O_CLOEXEC);
-		if (pathfd >= 0) {
+		if (pathfd >= 0)
 			fd = open_same(t, pathfd, dirfd, path, flags, st, &why);
-			saved = errno;
-			close(pathfd);
-			errno = saved;
-		}
-	} else if (strlen(path) >= PATH_MAX) {
-		errno = ENAMETOOLONG;
-	} else {
-		walk.t = t;
-		walk.fd = dirfd;
-		walk.own = false;
-		walk.links = 0;
-		walk.at = strcpy(walk.rest, path);
-		fd = open_last(&walk, flags, st, &why);
-		saved = errno;
-		step_to(&walk, -1, false);
-		errno = saved;
+	} else if (begin_walk(&walk, t, dirfd, path) == 0) {
+		pathfd = find_last(&walk, flags, &why);
+		if (pathfd >= 0)
+			fd = open_same(t, pathfd, walk.fd, walk.at, flags, st, &why);
+		end_walk(&walk);
 	}
-	if (fd < 0 && reason)
+	close_keeping_errno(pathfd);
+	if (fd < 0)
 		*reason = why != REASON_COUNT ? why : triage_reason_of(t, errno);
 	return fd;
+}
+
+int triage_stat_quiet(const struct triage *t, int dirfd, const char *path, unsigned flags,
+		      struct statx *st, enum triage_reason *reason)
+{
+	enum triage_reason why = REASON_COUNT;
+	struct walk walk;
+	int fd = -1, rc = -1;
+
+	if (begin_walk(&walk, t, dirfd, path) == 0) {
+		fd = find_last(&walk, flags, &why);
+		rc = fd < 0 ? -1 : known_of(fd, st);
+		close_keeping_errno(fd);
+		end_walk(&walk);
+	}
+	if (rc < 0)
+		*reason = why != REASON_COUNT ? why : triage_reason_of(t, errno);
+	return rc;
 }
 
 ssize_t triage_read_quiet(const struct triage *t, int dirfd, const char *path,

@@ -39,6 +39,13 @@ int triage_open_quiet(const struct triage *t, int dirfd, const char *path, unsig
 		      struct stat *st, enum triage_reason *reason);
 
 /*
+ * What statx(2) tells of path, looked up as above (QUIET_FOLLOW is honoured), without any
+ * server being asked. 0; or -1 with errno and *reason.
+ */
+int triage_stat_quiet(const struct triage *t, int dirfd, const char *path, unsigned flags,
+		      struct statx *st, enum triage_reason *reason);
+
+/*
  * Reads a regular file so opened. At most size - 1 bytes, and a NUL that is not counted
  * after them; more is EFBIG with buf filled as far as it goes. Returns the count, or -1
  * with errno and *reason as above; st as above.

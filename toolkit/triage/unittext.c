@@ -1,9 +1,8 @@
 #include "toolkit/triage/unittext.h"
 
 #include <string.h>
-#include <strings.h>
 
-#define REDACTED "[redacted]"
+#include "toolkit/triage/redact.h"
 
 void unit_text_begin(struct unit_text *text, enum unit_form form, char *bytes,
 		     size_t len_bytes)
@@ -135,21 +134,6 @@ const char *unit_text_next(struct unit_text *text, size_t *len_bytes)
 	return NULL;
 }
 
-static bool secret_name(const char *name, size_t len)
-{
-	static const char *const words[] = { "secret",	   "token", "passw", "key",
-					     "credential", "auth",  "pwd" };
-
-	for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
-		size_t need = strlen(words[w]);
-
-		for (size_t at = 0; at + need <= len; at++)
-			if (strncasecmp(name + at, words[w], need) == 0)
-				return true;
-	}
-	return false;
-}
-
 struct filling {
 	char *out;
 	size_t size, len;
@@ -187,13 +171,13 @@ static bool put_word(const char *word, size_t len, bool all, struct filling *to)
 		if (word[at] == '=' || (word[at] == ':' && at && !all))
 			sign = word + at;
 	name_len = sign ? (size_t)(sign - name) : len;
-	if (sign && (all || secret_name(name, name_len))) {
+	if (sign && (all || redact_is_secret_name(name, name_len))) {
 		put(to, word, name_len + 1);
 		put(to, REDACTED, strlen(REDACTED));
 		return false;
 	}
 	put(to, word, len);
-	return !sign && *word == '-' && secret_name(word, len);
+	return !sign && *word == '-' && redact_is_secret_name(word, len);
 }
 
 /* How long is "NAME=" at the beginning? 0 when there is none. */
@@ -213,7 +197,7 @@ size_t unit_text_redact(const char *line, size_t len_bytes, char *out, size_t si
 	bool all = starts(line, len_bytes, "Environment="), hide = false;
 	size_t at = key_len(line, len_bytes);
 
-	if (at && secret_name(line, at))
+	if (at && redact_is_secret_name(line, at))
 		at = 0;
 	put(&to, line, at);
 	while (at < len_bytes) {
