@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "tests/lib/triagelines.h"
@@ -52,15 +54,18 @@ static void read_fds(struct triage *t, int dirfd, struct person *person)
 	while (dir && (entry = readdir(dir))) {
 		uint64_t inode = inode_at(fd, entry->d_name);
 		char link[64] = "";
+		struct stat st;
 
 		if (readlinkat(fd, entry->d_name, link, sizeof(link) - 1) <= 0)
 			continue;
 		if (!strncmp(link, "socket:", 7))
 			census_add_owner(&t->census, inode, person->pid,
 					 atoi(entry->d_name));
-		if (!strncmp(link, "net:", 4)) {
+		if (strncmp(link, "socket:", 7) != 0 &&
+		    fstatat(fd, entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode)) {
 			struct known_file *file = census_add_file(
-				&t->census, 0, 4, inode, link, FILE_ROLE_FD, person->pid);
+				&t->census, major(st.st_dev), minor(st.st_dev), st.st_ino,
+				link, FILE_ROLE_FD, person->pid);
 
 			snprintf(file->via, sizeof(file->via), "%d/fd/%d", person->pid,
 				 atoi(entry->d_name));

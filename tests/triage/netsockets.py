@@ -1,14 +1,31 @@
 """Holds sockets of every kind open in the network namespace that it is started in.
 
-netsockets.py NAME: prints what it opened, one a line, then "ready", and waits for the end
-of its input. Loopback must be up.
+netsockets.py NAME: prints what it opened, one a line (inode, pid, descriptor, what), then
+"ready", and waits for the end of its input. Loopback must be up. With LEAVE=FILE it goes
+into the namespace of that file for it and comes back.
 """
+import ctypes
 import os
 import socket
+import struct
 import sys
 
 name = sys.argv[1]
 held = []
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+def enter(fd):
+    if libc.setns(fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+home = os.open("/proc/self/ns/net", os.O_RDONLY)
+if "LEAVE" in os.environ:
+    away = os.open(os.environ["LEAVE"], os.O_RDONLY)
+    print("netns", os.getpid(), away, flush=True)
+    enter(away)
 
 
 def hold(sock, text):
@@ -61,9 +78,23 @@ os.makedirs(os.path.dirname(name + forged), exist_ok=True)
 sock.bind(name + forged)
 hold(sock, "unix UNCONNECTED forged")
 sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x800))
-hold(sock, "packet - - 800")
+hold(sock, "packet - 800")
+if "PROMISCUOUS" in os.environ:
+    # PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC of linux/if_packet.h
+    sock.setsockopt(263, 1, struct.pack("iHH8s", 1, 1, 0, b""))
 sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)
 sock.bind((0, 1))
-hold(sock, "netlink - - kobject_uevent")
+hold(sock, "netlink - kobject_uevent")
+# A socket that is in no table of descriptors: sent to another, and not received yet.
+one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+hold(one, "unix ESTABLISHED pair")
+hold(two, "unix ESTABLISHED pair")
+sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+sock.bind(("127.0.0.1", 0))
+sock.listen(1)
+print(os.fstat(sock.fileno()).st_ino, 0, 0, "tcp LISTEN sent", flush=True)
+socket.send_fds(one, [b"x"], [sock.fileno()])
+sock.close()
+enter(home)
 print("ready", flush=True)
 sys.stdin.read()

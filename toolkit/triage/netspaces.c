@@ -1,8 +1,13 @@
 /* Which network namespaces there are: of processes, of mounts, of descriptors. */
 #include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
@@ -271,18 +276,37 @@ static void of_other_mounts(const struct triage *t, struct mounts *m)
 	free(spaces);
 }
 
+/* Is it a network namespace? Some are shown by the path that they were opened by. */
+static bool is_netns(const struct triage *t, const struct known_file *file)
+{
+	struct stat st;
+	bool is = false;
+	int fd;
+
+	if (!strncmp(file->path, "net:[", 5))
+		return true;
+	if (fstatat(t->procfd, "self/ns/net", &st, 0) < 0 ||
+	    major(st.st_dev) != file->major || minor(st.st_dev) != file->minor)
+		return false;
+	fd = openat(t->procfd, file->via, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0)
+		is = ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
+	io_close(&fd);
+	return is;
+}
+
 /* Namespaces that somebody holds a descriptor of. */
 static void of_descriptors(const struct triage *t, struct mounts *m)
 {
-	for (size_t i = 0; i < t->census.file_count; i++) {
+	for (size_t i = 0; i < t->census.file_count && t->live; i++) {
 		const struct known_file *file = &t->census.files[i];
+		const char *below = strchr(file->via, '/');
 
-		if (!file->path || strncmp(file->path, "net:[", 5) != 0 ||
-		    !file->via[0] || listed(m, file->inode))
-			continue;
 		m->pid = (int32_t)strtol(file->via, NULL, 10);
-		if (m->pid > 0 && strchr(file->via, '/'))
-			add_path(m, file->inode, strchr(file->via, '/') + 1);
+		/* What is no disk's has no major number. */
+		if (!file->major && m->pid > 0 && below && !listed(m, file->inode) &&
+		    is_netns(t, file))
+			add_path(m, file->inode, below + 1);
 	}
 }
 

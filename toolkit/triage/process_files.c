@@ -329,6 +329,11 @@ static void read_fd(struct process_job *job, struct json_node *list, const char 
 	if (strncmp(job->link.data, "socket:[", 8) == 0) {
 		inode = strtoull(job->link.data + 8, &end, 10);
 		census_add_owner(&job->part, inode, job->pid, (int32_t)atoi(name));
+	} else if (strncmp(job->link.data, "net:[", 5) == 0) {
+		/* Nobody may live in it: collect_network() looks into it through this. */
+		if (statx(job->dirfd, via, STAT_FLAGS, STATX_BASIC_STATS, &st) == 0)
+			(void)remember(job, &st, job->link.data, job->link.len_bytes,
+				       FILE_ROLE_FD, via);
 	} else if (job->link.data[0] == '/') {
 		stated = statx(job->dirfd, via, STAT_FLAGS, STATX_BASIC_STATS, &st) == 0;
 	}
