@@ -13,7 +13,8 @@ derive=build/check/bin/triage_derive
 python3 tests/report/records.py 120 > "$out/whole.jsonl"
 "$derive" "$out/whole.jsonl" "$out/whole"
 mactime -b "$out/whole/bodyfile.txt" -y -z UTC > "$out/mactime" 2> "$out/mactime.err"
-python3 tests/report/check.py "$out/whole.jsonl" "$out/whole" "$out/mactime"
+failed=0
+python3 tests/report/check.py "$out/whole.jsonl" "$out/whole" "$out/mactime" || failed=1
 
 # Cut within a line: said, and everything before it is there.
 head -c 100000 "$out/whole.jsonl" > "$out/cut.jsonl"
@@ -23,9 +24,11 @@ if [ "$rc" -eq 3 ] && grep -q 'cut short' "$out/cut.err"; then
 	echo "ok records that were cut short are said to be"
 else
 	echo "FAIL records that were cut short are said to be"
+	failed=1
 fi
 
 python3 tests/report/records.py 3000 > "$out/many.jsonl"
 "$derive" "$out/many.jsonl" "$out/many"
 python3 tests/report/page.py "$out/whole.jsonl" "$out/whole/report.html" \
-	"$out/cut/report.html" "$out/many/report.html"
+	"$out/cut/report.html" "$out/many/report.html" || failed=1
+exit $failed

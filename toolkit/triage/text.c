@@ -135,6 +135,17 @@ static bool unseen(uint32_t point)
 	return false;
 }
 
+/* How much of it stands as it is: nearly all of nearly every text. */
+static size_t plain_run(const char *bytes, size_t len, const char *also)
+{
+	size_t at = 0;
+
+	while (at < len && bytes[at] >= 0x20 && bytes[at] < 0x7f && bytes[at] != '\\' &&
+	       (!*also || !strchr(also, bytes[at])))
+		at++;
+	return at;
+}
+
 void text_shown(struct text *text, const char *bytes, size_t len_bytes, size_t max_bytes,
 		const char *also)
 {
@@ -144,6 +155,11 @@ void text_shown(struct text *text, const char *bytes, size_t len_bytes, size_t m
 		const unsigned char *s = (const unsigned char *)bytes + at;
 		uint32_t point;
 
+		len = plain_run(bytes + at, cut - at, also);
+		if (len) {
+			text_put(text, s, len);
+			continue;
+		}
 		len = utf8_len_in(bytes + at, len_bytes - at);
 		if (len && at + len > cut)
 			break;
