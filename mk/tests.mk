@@ -105,6 +105,14 @@ UPLOAD_PARSERS := build/check/obj/toolkit/upload/presigned.o \
 build/check/bin/fuzz_upload: $(UPLOAD_PARSERS)
 build/check/bin/fuzz_upload: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
 
+# What the tests of triage plant for it to find.
+build/tests/triage/%: tests/triage/%.c mk/config.mk $(TOOLCHAIN_x86_64)
+	@mkdir -p $(@D)
+	@echo "  CC      $< (x86_64)"
+	@$(CC_x86_64) $(CFLAGS_COMMON) $(LDFLAGS_COMMON) -o $@ $<
+TRIAGE_PLANTS := build/tests/triage/plant build/tests/triage/refuse
+test-programs: $(TRIAGE_PLANTS)
+
 # What publish and share read of services and files.
 RELEASE_OBJ := $(foreach name,accounts aws blocks blocks_file ebs ec2 ec2_form \
 	ec2_snapshots key_policy kms output pool publish_token snapshot_journal share,\

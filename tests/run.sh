@@ -128,6 +128,10 @@ upload() {
 }
 report() { run report 300 sh tests/report/run.sh; }
 publish() { run publish 600 sh tests/ebs/run.sh; }
+triage() {
+	run triage 900 sh tests/triage/run.sh x86_64
+	run 'triage aarch64' 600 sh tests/triage/run.sh aarch64
+}
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
 
 # Arguments: suites. Runs them, one after the other.
@@ -136,7 +140,7 @@ suites() {
 		case $suite in
 		build | rules | unit | fuzz | http | cli | binaries | documents | scripts | \
 			kmods | boot | image | growth | publish | upload | report | vm | \
-			reproducible) "$suite" ;;
+			triage | reproducible) "$suite" ;;
 		*)
 			echo "run: unknown suite $suite" >&2
 			exit 2
@@ -155,8 +159,8 @@ else
 	# its child, ends what it began.
 	trap 'kill $guests $(pgrep -P $guests) 2> /dev/null || :' EXIT
 	trap 'exit 5' HUP INT TERM
-	suites rules unit fuzz http cli binaries documents scripts kmods image publish \
-		upload report reproducible
+	suites rules unit fuzz http cli binaries documents scripts triage report kmods \
+		image publish upload reproducible
 	wait $guests
 	trap - EXIT HUP INT TERM
 fi
