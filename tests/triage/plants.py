@@ -175,6 +175,8 @@ def check_sparse(place, found, sparse):
             same("hash of the sparse program", sha256(stored), digest)
         else:
             check(record["packed"], "3 GiB of nothing were stored")
+            same("why it was not hashed", found.unread(found.process(plant.pid), "sha256"),
+                 "too_large")
             offset, length = record["data"][0]
             same("the first extent", stored[:length][:1000], read(PLANT)[offset:1000])
             last, length = record["data"][-1]

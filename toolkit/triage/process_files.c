@@ -20,6 +20,8 @@
 #define LISTED_EXEC_MAX 64
 #define MAPS_MAX (32u << 20)
 #define HASH_BYTES (256 * 1024)
+/* A program that is a hole of terabytes would be hashed for hours. */
+#define HASH_MAX (UINT64_C(2) << 30)
 
 /* No cache is asked to be renewed over a network, and no automount is set off. */
 #define STAT_FLAGS (AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT)
@@ -80,10 +82,11 @@ static bool hash_fd(struct process_job *job, int fd, uint8_t digest[SHA256_LEN])
 {
 	unsigned char *buf = malloc(HASH_BYTES);
 	struct sha256 hash;
+	uint64_t total = 0;
 	ssize_t n = -1;
 
 	sha256_init(&hash);
-	while (buf) {
+	while (buf && total <= HASH_MAX) {
 		process_begin_step(job, STEP_HASH);
 		n = read(fd, buf, HASH_BYTES);
 		if (n < 0 && errno == EINTR)
@@ -91,9 +94,12 @@ static bool hash_fd(struct process_job *job, int fd, uint8_t digest[SHA256_LEN])
 		if (n <= 0)
 			break;
 		sha256_update(&hash, buf, (size_t)n);
+		total += (uint64_t)n;
 	}
 	process_begin_step(job, STEP_NONE);
 	free(buf);
+	if (total > HASH_MAX)
+		errno = EFBIG;
 	sha256_final(&hash, digest);
 	return n == 0;
 }
@@ -127,6 +133,10 @@ static void add_hash(struct process_job *job, struct json_node *node,
 	if (job->t->opt->no_hash || !S_ISREG(st->stx_mode) ||
 	    process_skips(job, STEP_HASH))
 		return;
+	if (st->stx_size > HASH_MAX) {
+		process_unread_for(job, "sha256", REASON_TOO_LARGE, 0);
+		return;
+	}
 	if (!known_hash(job, st, digest)) {
 		process_begin_step(job, STEP_HASH);
 		fd = triage_open_quiet(job->t, job->dirfd, "exe", QUIET_MAGIC, NULL,
