@@ -137,7 +137,7 @@ static int scan_block(int fd, struct blocks *blocks, uint32_t index, unsigned ch
 		return 0;
 	}
 	sha256_init(&sha);
-	sha256_update_two(&sha, whole, data, len);
+	sha256_update_two(&sha, data, len, whole, data, len);
 	sha256_update(&sha, data + len, BLOCKS_BYTES - len);
 	sha256_final(&sha, digest);
 	return blocks_add(blocks, index, digest, err);

@@ -13,19 +13,21 @@
 
 int main(int argc, char **argv)
 {
-	static unsigned char buf[256 * 1024];
+	static unsigned char buf[256 * 1024], others[256 * 1024];
 	int64_t limit = (argc > 1 ? atoi(argv[1]) : 2) * INT64_C(1000000000);
 	int64_t start = clock_ns(CLOCK_PROCESS_CPUTIME_ID), took;
 	uint8_t digest[SHA256_LEN];
 	bool two = argc > 2 && strcmp(argv[2], "two") == 0;
+	bool other = argc > 2 && strcmp(argv[2], "other") == 0;
 	struct sha256 whole, part;
 	double bytes = 0;
 
 	sha256_init(&whole);
 	do {
 		sha256_init(&part);
-		if (two)
-			sha256_update_two(&whole, &part, buf, sizeof(buf));
+		if (two || other)
+			sha256_update_two(&whole, other ? others : buf, sizeof(buf),
+					  &part, buf, sizeof(buf));
 		else
 			sha256_update(&part, buf, sizeof(buf));
 		sha256_final(&part, digest);

@@ -91,31 +91,43 @@ void sha256_update(struct sha256 *ctx, const void *data, size_t len_bytes)
 		memcpy(hash->rest + filled, from, len_bytes);
 }
 
-void sha256_update_two(struct sha256 *first, struct sha256 *second, const void *data,
-		       size_t len_bytes)
+/* Fills the block that is not whole yet; returns how many bytes that took, at most len.
+ */
+static size_t fill_block(struct sha256 *ctx, const void *data, size_t len_bytes)
+{
+	size_t take =
+		(SHA256_BLOCK - inner(ctx)->len_bytes % SHA256_BLOCK) % SHA256_BLOCK;
+
+	if (take > len_bytes)
+		take = len_bytes;
+	sha256_update(ctx, data, take);
+	return take;
+}
+
+void sha256_update_two(struct sha256 *first, const void *data, size_t len_bytes,
+		       struct sha256 *second, const void *other, size_t other_bytes)
 {
 	struct running *a = inner(first), *b = inner(second);
-	const unsigned char *from = data;
-	size_t filled = (size_t)(a->len_bytes % SHA256_BLOCK);
-	size_t head = filled ? SHA256_BLOCK - filled : 0, whole;
+	const unsigned char *from = data, *from2 = other;
+	size_t off = 0, off2 = 0;
 
-	if (!a->impl->pair || a->impl != b->impl ||
-	    b->len_bytes % SHA256_BLOCK != filled || len_bytes < head + SHA256_BLOCK) {
-		sha256_update(first, data, len_bytes);
-		sha256_update(second, data, len_bytes);
-		return;
+	if (a->impl->pair && a->impl == b->impl) {
+		size_t blocks, blocks2;
+
+		off = fill_block(first, from, len_bytes);
+		off2 = fill_block(second, from2, other_bytes);
+		blocks = (len_bytes - off) / SHA256_BLOCK;
+		blocks2 = (other_bytes - off2) / SHA256_BLOCK;
+		blocks = blocks < blocks2 ? blocks : blocks2;
+		a->impl->pair(a->state, from + off, b->state, from2 + off2, blocks);
+		blocks *= SHA256_BLOCK;
+		a->len_bytes += blocks;
+		b->len_bytes += blocks;
+		off += blocks;
+		off2 += blocks;
 	}
-	sha256_update(first, from, head);
-	sha256_update(second, from, head);
-	from += head;
-	whole = (len_bytes - head) / SHA256_BLOCK;
-	a->impl->pair(a->state, b->state, from, whole);
-	a->len_bytes += whole * SHA256_BLOCK;
-	b->len_bytes += whole * SHA256_BLOCK;
-	from += whole * SHA256_BLOCK;
-	len_bytes -= head + whole * SHA256_BLOCK;
-	sha256_update(first, from, len_bytes);
-	sha256_update(second, from, len_bytes);
+	sha256_update(first, from + off, len_bytes - off);
+	sha256_update(second, from2 + off2, other_bytes - off2);
 }
 
 void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN])

@@ -20,12 +20,13 @@ struct sha256 {
 void sha256_init(struct sha256 *ctx);
 void sha256_update(struct sha256 *ctx, const void *data, size_t len_bytes);
 /*
- * The same bytes into two hashes, for little more than the price of one where the
- * processor has instructions for SHA-256 and both have taken the same number of bytes
- * modulo 64; for the price of both elsewhere.
+ * Bytes into one hash and bytes into another, for little more than the price of the
+ * longer where the processor has instructions for SHA-256; for the price of both
+ * elsewhere. The same bytes into two hashes are cheapest when both have taken the same
+ * number of bytes modulo 64.
  */
-void sha256_update_two(struct sha256 *first, struct sha256 *second, const void *data,
-		       size_t len_bytes);
+void sha256_update_two(struct sha256 *first, const void *data, size_t len_bytes,
+		       struct sha256 *second, const void *other, size_t other_bytes);
 /* Writes the digest; the context must be initialised again before another use. */
 void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN]);
 

@@ -19,11 +19,12 @@ typedef void sha256_blocks_fn(uint32_t state[8], const unsigned char *data,
 			      size_t blocks);
 
 /*
- * The same blocks into two states: one schedule serves both, and one state's rounds run
- * while those of the other wait for their results.
+ * Blocks into two states: one state's rounds run while those of the other wait for their
+ * results. data and other may be the same: one schedule then serves both.
  */
-typedef void sha256_pair_fn(uint32_t first[8], uint32_t second[8],
-			    const unsigned char *data, size_t blocks);
+typedef void sha256_pair_fn(uint32_t first[8], const unsigned char *data,
+			    uint32_t second[8], const unsigned char *other,
+			    size_t blocks);
 
 struct sha256_impl {
 	const char *name;     /* of the instructions, for people */

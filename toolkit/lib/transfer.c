@@ -358,8 +358,8 @@ int transfer_filled(struct transfer *transfer, size_t len_bytes, struct err *err
 
 	/* A part begins at a whole block of both hashes, which makes two as cheap as one.
 	 */
-	sha256_update_two(&transfer->hash, &slot->hash, slot->data + slot->fill_bytes,
-			  len_bytes);
+	sha256_update_two(&transfer->hash, slot->data + slot->fill_bytes, len_bytes,
+			  &slot->hash, slot->data + slot->fill_bytes, len_bytes);
 	slot->fill_bytes += len_bytes;
 	transfer->len_bytes += len_bytes;
 	if (transfer->config.size_exact &&
