@@ -121,6 +121,7 @@ static int run_pipeline(struct err *err)
 	p->sink = &job.sink;
 	p->arena_bytes = job.opt->arena_bytes;
 	p->workers = job.opt->workers;
+	p->writer_works = true;
 	p->hash = true;
 	p->progress = &job.progress;
 	p->interrupted = &interrupted;

@@ -34,22 +34,29 @@ struct engine {
 	struct ring ring;
 	struct worker workers[PIPELINE_WORKERS_MAX];
 	unsigned started;
-	pthread_t reader, hasher;
-	bool has_reader, has_hasher;
-	uint64_t header_off; /* where the header of the range being written stands */
-	int64_t synced_ns;   /* CLOCK_MONOTONIC; 0: not yet */
+	pthread_t reader;
+	bool has_reader;
+	struct sha256 whole;	/* of the LiME stream, chunk after chunk */
+	struct chunk *unhashed; /* that the writer is to hash while it puts it */
+	uint64_t header_off;	/* where the header of the range being written stands */
+	int64_t synced_ns;	/* CLOCK_MONOTONIC; 0: not yet */
 	struct encoder_state
 		encoder; /* large, and of no use to lime: never cleared here */
 };
 
 static struct engine engine;
 
-/* Chunks that are only hashed keep one thread busy; packing takes all there are. */
+/* Hashing keeps one thread busy; packing takes all there are. */
 static unsigned worker_count(const struct pipeline *p)
 {
 	if (p->layout == LAYOUT_ENCODER)
 		return p->workers;
 	return p->hash ? 1 : 0;
+}
+
+static bool writer_works(const struct pipeline *p)
+{
+	return p->layout == LAYOUT_ENCODER && p->writer_works;
 }
 
 /* Where the chunk will stand in the file decides how it is aligned in memory. */
@@ -120,50 +127,61 @@ static bool all_zero(const unsigned char *data, size_t len)
 	return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
 }
 
+static void work(struct engine *e, struct chunk *chunk, void *scratch)
+{
+	/* Only the log tells the hash of a chunk. */
+	if (e->p->hash && e->p->log)
+		sha256(chunk->data, chunk->len_bytes, chunk->sha256);
+	chunk->packed_len = 0;
+	chunk->zero = all_zero(chunk->data, chunk->len_bytes);
+	if (!chunk->zero)
+		chunk->packed_len = e->p->encoder->pack(chunk->data, chunk->len_bytes,
+							chunk->packed, scratch);
+	ring_did(&e->ring, chunk, RING_WORK);
+}
+
+/* The hash of the whole takes one chunk after the other; the header of a range first. */
+static void hash_header(struct engine *e, const struct chunk *chunk)
+{
+	unsigned char header[LIME_HEADER_BYTES];
+
+	if (!chunk->first)
+		return;
+	lime_header(chunk->range, header);
+	sha256_update(&e->whole, header, sizeof(header));
+}
+
+static void hash(struct engine *e, struct chunk *chunk)
+{
+	struct sha256 own;
+
+	hash_header(e, chunk);
+	if (e->p->layout == LAYOUT_ENCODER || !e->p->log) {
+		sha256_update(&e->whole, chunk->data, chunk->len_bytes);
+	} else {
+		/* What is not packed needs no other work: both hashes at once. */
+		sha256_init(&own);
+		sha256_update_two(&e->whole, chunk->data, chunk->len_bytes, &own,
+				  chunk->data, chunk->len_bytes);
+		sha256_final(&own, chunk->sha256);
+	}
+	ring_did(&e->ring, chunk, RING_HASH);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *worker = arg;
 	struct engine *e = worker->engine;
-	const struct encoder_ops *encoder =
-		e->p->layout == LAYOUT_ENCODER ? e->p->encoder : NULL;
 	struct chunk *chunk;
+	unsigned todo;
 
 	processor_spread(e->p->spread);
-	while ((chunk = ring_work(&e->ring))) {
-		/* Only the log tells the hash of a chunk. */
-		if (e->p->hash && e->p->log)
-			sha256(chunk->data, chunk->len_bytes, chunk->sha256);
-		chunk->packed_len = 0;
-		if (encoder)
-			chunk->zero = all_zero(chunk->data, chunk->len_bytes);
-		if (encoder && !chunk->zero)
-			chunk->packed_len = encoder->pack(chunk->data, chunk->len_bytes,
-							  chunk->packed, worker->scratch);
-		ring_did(&e->ring, chunk, RING_WORK);
+	while ((chunk = ring_work(&e->ring, &todo))) {
+		if (todo == RING_HASH)
+			hash(e, chunk);
+		else
+			work(e, chunk, worker->scratch);
 	}
-	return NULL;
-}
-
-/* The hash of the whole is one after the other by nature: a thread of its own. */
-static void *hasher_main(void *arg)
-{
-	struct engine *e = arg;
-	struct sha256 whole;
-	struct chunk *chunk;
-
-	processor_spread(e->p->spread);
-	sha256_init(&whole);
-	for (uint64_t n = 0; (chunk = ring_hash(&e->ring, n)); n++) {
-		if (chunk->first) {
-			unsigned char header[LIME_HEADER_BYTES];
-
-			lime_header(chunk->range, header);
-			sha256_update(&whole, header, sizeof(header));
-		}
-		sha256_update(&whole, chunk->data, chunk->len_bytes);
-		ring_did(&e->ring, chunk, RING_HASH);
-	}
-	sha256_final(&whole, e->p->stream_sha256);
 	return NULL;
 }
 
@@ -184,16 +202,32 @@ static int put_range(struct engine *e, const struct range *range, struct err *er
 	}
 }
 
-static int put_chunk(struct engine *e, struct chunk *chunk, struct err *err)
+static int encode_chunk(struct engine *e, struct chunk *chunk, struct err *err)
 {
-	if (chunk->first && put_range(e, chunk->range, err) < 0)
-		return -1;
-	if (e->p->layout != LAYOUT_ENCODER)
-		return sink_put_in_place(e->p->sink, chunk->data, chunk->len_bytes, err);
 	return e->p->encoder->chunk(&e->encoder, chunk->phys, chunk->data,
 				    chunk->len_bytes,
 				    chunk->packed_len ? chunk->packed : NULL,
 				    chunk->packed_len, chunk->zero, err);
+}
+
+/* todo: RING_HASH when the chunk is still to be hashed, else 0. */
+static int put_chunk(struct engine *e, struct chunk *chunk, unsigned todo,
+		     struct err *err)
+{
+	if (todo && chunk->packed_len)
+		e->unhashed = chunk;
+	else if (todo)
+		hash(e, chunk);
+	if (chunk->first && put_range(e, chunk->range, err) < 0)
+		return -1;
+	if (e->p->layout != LAYOUT_ENCODER)
+		return sink_put_in_place(e->p->sink, chunk->data, chunk->len_bytes, err);
+	if (encode_chunk(e, chunk, err) < 0)
+		return -1;
+	if (e->unhashed)
+		hash(e, chunk);
+	e->unhashed = NULL;
+	return 0;
 }
 
 /*
@@ -233,9 +267,14 @@ static int write_all(struct engine *e, struct err *err)
 {
 	struct pipeline *p = e->p;
 	struct chunk *chunk;
+	unsigned todo;
 
-	for (uint64_t n = 0; (chunk = ring_done(&e->ring, n)); n++) {
-		if (put_chunk(e, chunk, err) < 0 || log_chunk(e, chunk, err) < 0)
+	while ((chunk = ring_done(&e->ring, p->chunks, &todo))) {
+		if (todo & RING_WORK) {
+			work(e, chunk, e->workers[p->workers - 1].scratch);
+			continue;
+		}
+		if (put_chunk(e, chunk, todo, err) < 0 || log_chunk(e, chunk, err) < 0)
 			return -1;
 		p->chunks++;
 		p->captured_bytes += chunk->len_bytes;
@@ -284,20 +323,37 @@ static void cut(struct engine *e)
 		e->p->truncated = sink_truncate(e->p->sink, end, &ignored) == 0;
 }
 
+/* The hash of the file takes what was packed while that of the whole takes its memory. */
 static int encoder_put(void *arg, const void *data, size_t len_bytes, struct err *err)
 {
-	return sink_put(arg, data, len_bytes, err);
+	struct engine *e = arg;
+	struct chunk *chunk = e->unhashed;
+	struct sink *sink = e->p->sink;
+
+	if (!chunk || data != chunk->packed || !sink->hashing)
+		return sink_put(sink, data, len_bytes, err);
+	hash_header(e, chunk);
+	sha256_update_two(&sink->hash, data, len_bytes, &e->whole, chunk->data,
+			  chunk->len_bytes);
+	/* Before it is written: another one may be hashed meanwhile. */
+	e->unhashed = NULL;
+	ring_did(&e->ring, chunk, RING_HASH);
+	return sink_put_hashed(sink, data, len_bytes, err);
 }
 
 static int encoder_patch(void *arg, uint64_t off, const void *data, size_t len_bytes,
 			 struct err *err)
 {
-	return sink_patch(arg, off, data, len_bytes, err);
+	struct engine *e = arg;
+
+	return sink_patch(e->p->sink, off, data, len_bytes, err);
 }
 
 static void encoder_mark(void *arg)
 {
-	sink_mark(arg);
+	struct engine *e = arg;
+
+	sink_mark(e->p->sink);
 }
 
 static size_t round_up(size_t len, size_t to)
@@ -403,7 +459,10 @@ static void lay_out(struct engine *e)
 	unsigned char *at = p->map;
 
 	e->ring.slots = slot_count(p);
-	e->ring.todo = (worker_count(p) ? RING_WORK : 0u) | (p->hash ? RING_HASH : 0u);
+	e->ring.todo = (p->layout == LAYOUT_ENCODER ? RING_WORK : 0u) |
+		       (p->hash ? RING_HASH : 0u);
+	sha256_init(&e->whole);
+	e->ring.writer_works = writer_works(p);
 	for (size_t i = 0; i < e->ring.slots; i++, at += slot_bytes(p, p->chunk_bytes)) {
 		e->ring.slot[i] = (struct chunk){ .buf = at };
 		e->ring.slot[i].packed = at + 2 * IO_BLOCK + p->chunk_bytes;
@@ -421,11 +480,7 @@ static int start_threads(struct engine *e, struct err *err)
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	rc = pthread_create(&e->reader, &attr, reader_main, e);
 	e->has_reader = rc == 0;
-	if (rc == 0 && e->p->hash) {
-		rc = pthread_create(&e->hasher, &attr, hasher_main, e);
-		e->has_hasher = rc == 0;
-	}
-	while (rc == 0 && e->started < worker_count(e->p)) {
+	while (rc == 0 && e->started + writer_works(e->p) < worker_count(e->p)) {
 		struct worker *worker = &e->workers[e->started];
 
 		rc = pthread_create(&worker->thread, &attr, worker_main, worker);
@@ -442,8 +497,6 @@ static void join_threads(struct engine *e)
 		pthread_join(e->reader, NULL);
 	for (unsigned i = 0; i < e->started; i++)
 		pthread_join(e->workers[i].thread, NULL);
-	if (e->has_hasher)
-		pthread_join(e->hasher, NULL);
 }
 
 static int run(struct engine *e, struct err *err)
@@ -453,7 +506,7 @@ static int run(struct engine *e, struct err *err)
 		.put = encoder_put,
 		.patch = sink_can_patch(p->sink) ? encoder_patch : NULL,
 		.mark = encoder_mark,
-		.arg = p->sink,
+		.arg = e,
 	};
 
 	if (p->layout == LAYOUT_ENCODER &&
@@ -491,6 +544,8 @@ int pipeline_run(struct pipeline *pipeline, struct err *err)
 	lay_out(e);
 	rc = run(e, err);
 	join_threads(e);
+	if (pipeline->hash)
+		sha256_final(&e->whole, pipeline->stream_sha256);
 	pipeline->did_not_fit = rc < 0 && pipeline->encoder == &encoder_avml &&
 				encoder_avml_did_not_fit(&e->encoder, NULL);
 	if (rc < 0)

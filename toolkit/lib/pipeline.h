@@ -1,8 +1,8 @@
 /*
  * Acquisition: RAM ranges from a source into an image file, in one pass. A reader fills
- * chunks of a fixed arena, workers hash and pack them, one thread hashes the whole, the
- * caller's writes them in order; all run side by side. Memory is bounded by the arena
- * and nothing is allocated once it has begun.
+ * chunks of a fixed arena, workers pack and hash them, the caller's thread writes them in
+ * order and hashes what is not hashed yet; all run side by side. Memory is bounded by the
+ * arena and nothing is allocated once it has begun.
  *
  * What cannot be read is zero in the image and recorded as a gap; it is never silently
  * zero.
@@ -78,7 +78,10 @@ struct pipeline {
 	struct sink *log;		   /* a line a chunk; NULL: none */
 	size_t arena_bytes;
 	unsigned workers; /* 1 to PIPELINE_WORKERS_MAX */
-	bool hash;	  /* SHA-256 of each chunk and of the LiME stream */
+	/* The last worker is the caller's thread, when it has nothing to write: no more
+	 * threads than processors, where those are what the run waits for. */
+	bool writer_works;
+	bool hash; /* SHA-256 of each chunk and of the LiME stream */
 	struct progress *progress;
 	const volatile sig_atomic_t *interrupted;
 	/* Where the threads that read, hash and pack may run, when the caller, who

@@ -40,8 +40,10 @@ void ring_filled(struct ring *ring, struct chunk *chunk)
 	chunk->filled = true;
 	chunk->taken = false;
 	chunk->todo = ring->todo;
-	/* A worker and the hasher may both wait for it. */
-	pthread_cond_broadcast(chunk->todo ? &ring->filled : &ring->done);
+	if (chunk->todo)
+		pthread_cond_signal(&ring->filled);
+	if (!(chunk->todo & RING_WORK) || ring->writer_works)
+		pthread_cond_signal(&ring->done);
 	pthread_mutex_unlock(&ring->lock);
 }
 
@@ -54,8 +56,9 @@ void ring_read_all(struct ring *ring)
 	pthread_mutex_unlock(&ring->lock);
 }
 
-/* Under the lock. The order is that in which the writer will want them. */
-static struct chunk *first_untaken(struct ring *ring)
+/* Under the lock: takes the first chunk that nobody works on, which the writer will want
+ * first. */
+static struct chunk *take_work(struct ring *ring)
 {
 	struct chunk *found = NULL;
 
@@ -66,39 +69,38 @@ static struct chunk *first_untaken(struct ring *ring)
 		    (!found || chunk->number < found->number))
 			found = chunk;
 	}
+	if (found)
+		found->taken = true;
 	return found;
 }
 
-struct chunk *ring_work(struct ring *ring)
+/* Under the lock: takes the next chunk to be hashed, when it is there and nobody's. */
+static struct chunk *take_hash(struct ring *ring)
+{
+	struct chunk *chunk = &ring->slot[ring->n_hashed % ring->slots];
+
+	if (ring->hashing || !(chunk->todo & RING_HASH))
+		return NULL;
+	ring->hashing = true;
+	return chunk;
+}
+
+struct chunk *ring_work(struct ring *ring, unsigned *todo)
 {
 	struct chunk *chunk = NULL;
 
 	pthread_mutex_lock(&ring->lock);
-	while (!ring->stop && !(chunk = first_untaken(ring)) && !ring->read_all)
+	while (!ring->stop) {
+		*todo = RING_WORK;
+		chunk = take_work(ring);
+		if (chunk)
+			break;
+		*todo = RING_HASH;
+		chunk = take_hash(ring);
+		if (chunk || ring->read_all)
+			break;
 		pthread_cond_wait(&ring->filled, &ring->lock);
-	if (ring->stop)
-		chunk = NULL;
-	if (chunk)
-		chunk->taken = true;
-	pthread_mutex_unlock(&ring->lock);
-	return chunk;
-}
-
-/* Under the lock: is there no chunk n, and will there be none? */
-static bool none(const struct ring *ring, uint64_t n)
-{
-	return ring->stop || (ring->read_all && n >= ring->n_read);
-}
-
-struct chunk *ring_hash(struct ring *ring, uint64_t n)
-{
-	struct chunk *chunk = &ring->slot[n % ring->slots];
-
-	pthread_mutex_lock(&ring->lock);
-	while (!none(ring, n) && !(chunk->todo & RING_HASH))
-		pthread_cond_wait(&ring->filled, &ring->lock);
-	if (none(ring, n))
-		chunk = NULL;
+	}
 	pthread_mutex_unlock(&ring->lock);
 	return chunk;
 }
@@ -107,20 +109,35 @@ void ring_did(struct ring *ring, struct chunk *chunk, unsigned todo)
 {
 	pthread_mutex_lock(&ring->lock);
 	chunk->todo &= ~todo;
-	if (!chunk->todo)
+	if (todo & RING_HASH) {
+		ring->n_hashed++;
+		ring->hashing = false;
+		/* The next one is anybody's. */
+		pthread_cond_signal(&ring->filled);
+	}
+	if (!(chunk->todo & RING_WORK))
 		pthread_cond_signal(&ring->done);
 	pthread_mutex_unlock(&ring->lock);
 }
 
-struct chunk *ring_done(struct ring *ring, uint64_t n)
+struct chunk *ring_done(struct ring *ring, uint64_t n, unsigned *todo)
 {
-	struct chunk *chunk = &ring->slot[n % ring->slots];
+	struct chunk *chunk = NULL, *next = &ring->slot[n % ring->slots];
 
 	pthread_mutex_lock(&ring->lock);
-	while (!none(ring, n) && (!chunk->filled || chunk->todo))
-		pthread_cond_wait(&ring->done, &ring->lock);
-	if (none(ring, n))
-		chunk = NULL;
+	while (!chunk && !ring->stop && !(ring->read_all && n >= ring->n_read)) {
+		bool worked = next->filled && !(next->todo & RING_WORK);
+
+		*todo = next->todo;
+		if (worked && (!next->todo || take_hash(ring))) {
+			chunk = next;
+		} else {
+			*todo = RING_WORK;
+			chunk = ring->writer_works ? take_work(ring) : NULL;
+			if (!chunk)
+				pthread_cond_wait(&ring->done, &ring->lock);
+		}
+	}
 	pthread_mutex_unlock(&ring->lock);
 	return chunk;
 }

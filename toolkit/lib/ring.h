@@ -1,8 +1,10 @@
 /*
  * The chunks that a pipeline's stages hand to one another: a ring of slots that a reader
- * fills in order, workers and a hasher work on side by side, and a writer empties in
- * order. Each stage is told what it waits for and nothing else, so that few threads are
- * woken in vain. No memory is taken: the ring is the caller's, and so are the buffers.
+ * fills in order, workers work on side by side, and a writer empties in order. Chunks are
+ * hashed in order as well, one after the other, by whoever has nothing better to do: a
+ * worker without work, or the writer when it would wait for the hash. Each stage is told
+ * what it waits for and nothing else, so that few threads are woken in vain. No memory is
+ * taken: the ring is the caller's, and so are the buffers.
  */
 #ifndef FVOL_RING_H
 #define FVOL_RING_H
@@ -45,12 +47,15 @@ struct chunk {
 
 struct ring {
 	pthread_mutex_t lock;
-	/* Told to the reader; to workers and hasher; to the writer. */
+	/* Told to the reader; to workers; to the writer. */
 	pthread_cond_t freed, filled, done;
 	struct chunk slot[RING_SLOTS_MAX];
-	size_t slots;	 /* 1 to RING_SLOTS_MAX, set by the caller */
-	unsigned todo;	 /* of each chunk: RING_WORK, RING_HASH; set by the caller */
-	uint64_t n_read; /* chunks */
+	size_t slots;	   /* 1 to RING_SLOTS_MAX, set by the caller */
+	unsigned todo;	   /* of each chunk: RING_WORK, RING_HASH; set by the caller */
+	bool writer_works; /* instead of waiting; set by the caller */
+	uint64_t n_read;   /* chunks */
+	uint64_t n_hashed;
+	bool hashing; /* somebody is at chunk n_hashed */
 	bool read_all, stop;
 	struct err err; /* the first one */
 };
@@ -68,15 +73,20 @@ void ring_filled(struct ring *ring, struct chunk *chunk);
 /* Reader: there will be no more. */
 void ring_read_all(struct ring *ring);
 
-/* Worker: the first chunk that no worker has yet. NULL when there will be none. */
-struct chunk *ring_work(struct ring *ring);
-/* Hasher: waits for chunk n, each number once. NULL when there is none. */
-struct chunk *ring_hash(struct ring *ring, uint64_t n);
-/* Worker and hasher: so much is done with it. */
+/*
+ * Worker: the first chunk that no worker has yet or, without one, the next to be hashed.
+ * *todo says which it is. NULL when there will be none.
+ */
+struct chunk *ring_work(struct ring *ring, unsigned *todo);
+/* Worker and writer: so much is done with it. */
 void ring_did(struct ring *ring, struct chunk *chunk, unsigned todo);
 
-/* Writer: waits until chunk n has nothing to be done. NULL when there is none. */
-struct chunk *ring_done(struct ring *ring, uint64_t n);
+/*
+ * Writer: waits until chunk n has nothing to be done but what *todo says: RING_HASH when
+ * the writer is to hash it, or 0. RING_WORK: this is another chunk, to work on instead of
+ * waiting. NULL when there is no chunk n.
+ */
+struct chunk *ring_done(struct ring *ring, uint64_t n, unsigned *todo);
 /* Writer: it is written, its slot is free. */
 void ring_written(struct ring *ring, struct chunk *chunk);
 

@@ -254,6 +254,12 @@ int sink_put(struct sink *sink, const void *data, size_t len_bytes, struct err *
 	return put_copied(sink, data, len_bytes, err);
 }
 
+int sink_put_hashed(struct sink *sink, const void *data, size_t len_bytes,
+		    struct err *err)
+{
+	return put_copied(sink, data, len_bytes, err);
+}
+
 int sink_put_in_place(struct sink *sink, unsigned char *data, size_t len_bytes,
 		      struct err *err)
 {

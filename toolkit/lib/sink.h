@@ -86,6 +86,13 @@ uint64_t sink_position(const struct sink *sink);
 int sink_put(struct sink *sink, const void *data, size_t len_bytes, struct err *err);
 
 /*
+ * The same for a caller who, when ->hashing, took the bytes into ->hash: with something
+ * else that was to be hashed, by sha256_update_two().
+ */
+int sink_put_hashed(struct sink *sink, const void *data, size_t len_bytes,
+		    struct err *err);
+
+/*
  * Writes bulk data from where it stands, without copying it. data modulo IO_BLOCK must
  * be the position modulo IO_BLOCK, and the bytes from data back to the beginning of its
  * block must be writable (they are overwritten); otherwise it is copied.
