@@ -40,20 +40,28 @@ export AWS_DEFAULT_REGION=eu-test-1
 # This radosgw is older than the checksums that newer clients add by default.
 export AWS_REQUEST_CHECKSUM_CALCULATION=when_required
 
+# A client slower than 8 MiB/s will not finish, or the store has stalled.
+limit_s=$((60 + mib / 8))
+
 # Arguments: name, command... Adds "wall cpu rss" of a run to the file of that name.
 measure() {
 	name=$1
 	shift
 	python3 -c '
-import os, sys, time
+import os, signal, sys, time
+limit_s = int(sys.argv.pop(1))
 start = time.monotonic()
 pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ,
                       file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
+signal.alarm(limit_s)
 _, status, usage = os.wait4(pid, 0)
 if status:
-    sys.exit("a run failed: %s (%d)" % (sys.argv[1], status))
+    late = time.monotonic() - start >= limit_s
+    sys.exit("%s: %s" % (sys.argv[1], "did not finish in %d s" % limit_s if late
+                         else "failed (%d)" % status))
 print("%.2f %.2f %d" % (time.monotonic() - start, usage.ru_utime + usage.ru_stime,
-                        usage.ru_maxrss))' "$name" "$@" >> "$work/$name" ||
+                        usage.ru_maxrss))' "$limit_s" "$name" "$@" >> "$work/$name" ||
 		exit 5
 }
 
@@ -88,7 +96,18 @@ one() {
 			cp "$work/data" "b/bench/$2"
 		;;
 	esac
-	python3 tests/upload/client.py "$work/env" "$ca" "$RGW_PORT" DELETE "/bench/$2" > /dev/null
+	empty "$2"
+}
+
+# Arguments: key. Frees what it took of the store, which is memory: the gateway deletes an
+# object's tail when it collects garbage, by itself once an hour.
+empty() {
+	if ! python3 tests/upload/client.py "$work/env" "$ca" "$RGW_PORT" DELETE "/bench/$1" \
+		> "$work/deleted" || ! grep -qx 204 "$work/deleted" ||
+		! rgw_admin gc process --include-all > "$work/gc.log" 2>&1; then
+		echo "upload.sh: /bench/$1 was not deleted" >&2
+		exit 5
+	fi
 }
 
 peers=curl

@@ -45,6 +45,21 @@ check 'the answer to storing is lost' 0 '' up "$work/small" s3://evidence/f/smal
 check 'the same bytes' 0 '' same "$work/small" evidence/f/small
 fault none 0
 
+# On a terminal a line says how far it is; standard error was none until here.
+check 'no line of progress elsewhere' 1 '' grep -q MiB/s "$work/err"
+whole=$tool
+tool=$work/terminal
+printf '#!/bin/sh\nexec python3 %s/tests/upload/terminal.py %s "$@"\n' "$root" "$whole" > "$tool"
+chmod 755 "$tool"
+fault 500 2 PUT partNumber
+check 'a line of progress, with what failed' 0 \
+	'upload: 12 MiB of 12 MiB \(100 %\), [0-9]+ MiB/s, 0 s left, 2 tries failed' \
+	up -p 5M "$work/big" s3://evidence/f/terminal
+fault none 0
+check 'and of a stream, whose end nobody knows' 0 'upload: 12 MiB, [0-9]+ MiB/s' \
+	up -p 5M - s3://evidence/f/stream < "$work/big"
+tool=$whole
+
 # A clock that is wrong. The server's is two hours ahead for one answer: what is sent next is
 # signed by it, which radosgw, whose clock is right, refuses with a date of its own.
 echo 7200 > "$proxy/ahead"

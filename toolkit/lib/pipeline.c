@@ -278,6 +278,8 @@ static int write_all(struct engine *e, struct err *err)
 			return -1;
 		p->chunks++;
 		p->captured_bytes += chunk->len_bytes;
+		if (p->layout == LAYOUT_ENCODER)
+			p->progress->packed_bytes = sink_position(p->sink);
 		progress_add(p->progress, chunk->len_bytes);
 		ring_written(&e->ring, chunk);
 		if (sync_sometimes(e, err) < 0)

@@ -23,6 +23,10 @@ static void show(struct progress *progress, int64_t now)
 			100.0 * (double)progress->done_bytes /
 				(double)progress->total_bytes);
 	fprintf(stderr, ", %.0f MiB/s", rate / (1 << 20));
+	if (progress->packed_bytes)
+		fprintf(stderr, ", packed to %.0f %%",
+			100.0 * (double)progress->packed_bytes /
+				(double)progress->done_bytes);
 	if (progress->total_bytes)
 		fprintf(stderr, ", %.0f s left", rate > 0 ? (double)left / rate : 0.0);
 	if (progress->failures)

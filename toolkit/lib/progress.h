@@ -1,6 +1,6 @@
 /*
- * One line on a terminal: what is done, the rate, the time left. Silent when standard
- * error is not a terminal.
+ * One line on a terminal: what is done, the rate, what it was packed to, the time left.
+ * Silent when standard error is not a terminal.
  */
 #ifndef FVOL_PROGRESS_H
 #define FVOL_PROGRESS_H
@@ -12,7 +12,8 @@ struct progress {
 	const char *what; /* borrowed */
 	uint64_t total_bytes;
 	uint64_t done_bytes;
-	uint64_t failures; /* shown when there are any */
+	uint64_t packed_bytes; /* that what is done became; shown unless 0 */
+	uint64_t failures;     /* shown when there are any */
 	int64_t start_ns;
 	int64_t shown_ns;
 	bool terminal;
