@@ -4,8 +4,9 @@
  * whoever replaces it opens these.
  * Blocks are 4 KiB throughout.
  *
- * Error kinds: ERR_NO when the structure of the volume is at fault (the answer to "is
- * this what we made" is no), ERR_FAILED when the system is (reading, memory, space).
+ * Error kinds: ERR_NO when the structure of the volume is at fault or some of it is not
+ * there (the answer to "is this what we made" is no), ERR_FAILED when the system is
+ * (reading, memory, space).
  */
 #ifndef FVOL_IMAGE_EXT4_H
 #define FVOL_IMAGE_EXT4_H

@@ -391,9 +391,15 @@ int ext4_put_dirblock(struct ext4_new *new, uint32_t ino, uint64_t block,
 static errcode_t stamp(struct ext4_new *new, uint32_t ino)
 {
 	struct ext2_inode_large inode;
-	errcode_t code = ext2fs_read_inode_full(new->fs, ino, (struct ext2_inode *)&inode,
-						sizeof(inode));
+	errcode_t code = ext2fs_flush_icache(new->fs);
 
+	/*
+	 * From the disk: in 1.47.2 an inode with a wrong checksum, as these have after
+	 * the seal, takes the place of another in the cache under that one's number.
+	 */
+	if (!code)
+		code = ext2fs_read_inode_full(new->fs, ino, (struct ext2_inode *)&inode,
+					      sizeof(inode));
 	if (code)
 		return code;
 	set_times(&inode, new->epoch);

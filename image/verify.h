@@ -36,8 +36,8 @@ struct verify_result {
 };
 
 /*
- * Returns 0 when all is as it must be; -1 with ERR_NO when something differs, ERR_FAILED
- * when reading failed.
+ * Returns 0 when all is as it must be; -1 with ERR_NO when something differs or is not
+ * there, also the end of a volume that was cut off; ERR_FAILED when reading failed.
  */
 int verify_volume(const struct verify_request *request, struct verify_result *result,
 		  struct err *err);
