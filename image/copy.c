@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/jobs.h"
+#include "image/workers.h"
 #include "toolkit/lib/io.h"
 
 /* Nodes that are handled in one go: neighbours in the image, together in one buffer. */
@@ -145,7 +145,7 @@ static int copy_large(const struct copying *copying, struct tree_node *node, int
 	sums_init(&sums, copying);
 	for (uint64_t off = 0; rc == 0 && off < node->size_bytes;) {
 		uint64_t left = node->size_bytes - off;
-		size_t len = left < JOBS_BUFFER ? (size_t)left : JOBS_BUFFER;
+		size_t len = left < WORKERS_BUFFER ? (size_t)left : WORKERS_BUFFER;
 
 		rc = read_source(fd, node, off, buffer, len, err);
 		if (rc == 0)
@@ -175,8 +175,8 @@ static int copy_old(const struct copying *copying, struct tree_node *node,
 			uint64_t n = old->runs[i].blocks - done;
 			size_t len;
 
-			if (n > JOBS_BUFFER / EXT4_BLOCK)
-				n = JOBS_BUFFER / EXT4_BLOCK;
+			if (n > WORKERS_BUFFER / EXT4_BLOCK)
+				n = WORKERS_BUFFER / EXT4_BLOCK;
 			len = n * EXT4_BLOCK < left ? n * EXT4_BLOCK : (size_t)left;
 			if (ext4_fetch(copying->parent->volume, old->runs[i].block + done,
 				       n, buffer, err) < 0)
@@ -250,8 +250,9 @@ static int run_batch(void *arg, size_t number, unsigned char *buffer, struct err
 	const struct batch *batch = &copying->batches[number];
 	struct tree_node *node = &copying->tree->nodes[batch->first];
 
-	if (batch->count > 1 || (!copying->hash_only && node->source &&
-				 node->size_bytes <= JOBS_BUFFER && node->map.count <= 1))
+	if (batch->count > 1 ||
+	    (!copying->hash_only && node->source && node->size_bytes <= WORKERS_BUFFER &&
+	     node->map.count <= 1))
 		return copy_batch(copying, batch, buffer, err);
 	return copy_one(copying, node, buffer, err);
 }
@@ -263,8 +264,8 @@ static int run_batch(void *arg, size_t number, unsigned char *buffer, struct err
 static bool joins(const struct copying *copying, const struct tree_node *node,
 		  uint64_t end, size_t filled)
 {
-	if (copying->hash_only || !filled || filled > JOBS_BUFFER ||
-	    rounded(node->size_bytes) > JOBS_BUFFER - filled)
+	if (copying->hash_only || !filled || filled > WORKERS_BUFFER ||
+	    rounded(node->size_bytes) > WORKERS_BUFFER - filled)
 		return false;
 	return !node->size_bytes ||
 	       (node->map.count == 1 && node->map.runs[0].block == end);
@@ -307,7 +308,7 @@ static int run_all(struct copying *copying, const char *root, struct err *err)
 	if (copying->rootfd < 0)
 		return err_sys(err, errno, "opening %s", root);
 	if (plan_batches(copying, err) == 0)
-		rc = jobs_run(copying->count, run_batch, copying, err);
+		rc = workers_run(copying->count, run_batch, copying, err);
 	free(copying->batches);
 	close(copying->rootfd);
 	return rc;
@@ -362,7 +363,7 @@ static int copy_inherited(struct copying *copying, struct err *err)
 		inheriting.count += rc == 0;
 	}
 	if (rc == 0)
-		rc = jobs_run(inheriting.count, copy_inherited_file, &inheriting, err);
+		rc = workers_run(inheriting.count, copy_inherited_file, &inheriting, err);
 	for (size_t i = 0; i < inheriting.count; i++)
 		free(inheriting.files[i].map.runs);
 	free(inheriting.files);

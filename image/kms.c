@@ -63,6 +63,32 @@ static struct json_read *answer(struct aws *aws, const char *what, struct err *e
 	return doc;
 }
 
+#define ARN_FORM "arn:aws:kms:REGION:ACCOUNT:key/ID"
+
+int kms_check_arn(const char *arn, const char *region, struct err *err)
+{
+	static const size_t most[] = { 3, 20, 3, 40, ACCOUNT_SIZE - 1 };
+	const char *part[5], *rest = arn;
+	size_t len[5];
+
+	for (size_t i = 0; i < 5; i++) {
+		part[i] = rest;
+		len[i] = strcspn(rest, ":");
+		if (!len[i] || len[i] > most[i] || !rest[len[i]])
+			return err_set(err, ERR_USAGE, "is not an ARN " ARN_FORM);
+		rest += len[i] + 1;
+	}
+	if (strncmp(arn, "arn:aws", 7) != 0 || strncmp(part[2], "kms", len[2]) != 0 ||
+	    len[4] != ACCOUNT_SIZE - 1 || strncmp(rest, "key/", 4) != 0 || !rest[4] ||
+	    strlen(arn) >= sizeof(((struct kms_key *)NULL)->arn))
+		return err_set(err, ERR_USAGE, "is not an ARN " ARN_FORM);
+	if (region && (strlen(region) != len[3] || strncmp(region, part[3], len[3]) != 0))
+		return err_set(err, ERR_USAGE,
+			       "the key is of Region %.*s, the snapshot would be in %s",
+			       (int)len[3], part[3], region);
+	return 0;
+}
+
 int kms_describe(struct aws *aws, const char *key, struct kms_key *described,
 		 struct err *err)
 {

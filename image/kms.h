@@ -14,6 +14,14 @@ struct kms_key {
 	bool of_aws;	/* managed by AWS: nobody can share it */
 };
 
+/*
+ * Checks that arn is the ARN of a key, not of an alias:
+ * arn:PARTITION:kms:REGION:ACCOUNT:key/ID (AWS General Reference); and that its Region is
+ * this one, unless that is NULL: a key of another Region cannot encrypt here, which EBS
+ * says only when the snapshot has failed. ERR_USAGE names both.
+ */
+int kms_check_arn(const char *arn, const char *region, struct err *err);
+
 int kms_describe(struct aws *aws, const char *key, struct kms_key *described,
 		 struct err *err);
 

@@ -38,7 +38,7 @@ struct command {
 	struct release_options options;
 	const char *keep_text;
 	unsigned keep;
-	bool dry_run, help, version;
+	bool dry_run;
 };
 
 /* Newest first; ISO 8601 sorts as text. */
@@ -156,8 +156,9 @@ static int prune(struct aws *aws, const struct command *command,
 	return 0;
 }
 
-static int run(struct command *command, struct err *err)
+static int run(void *arg, char **operands, size_t count, struct err *err)
 {
+	struct command *command = arg;
 	struct release_session session = { 0 };
 	struct ec2_snapshots all = { 0 };
 	struct json *doc = NULL;
@@ -165,6 +166,9 @@ static int run(struct command *command, struct err *err)
 	struct err late = { 0 };
 	int rc = -1;
 
+	(void)operands;
+	if (count)
+		return err_set(err, ERR_USAGE, "prune takes no operands");
 	if (!command->keep_text ||
 	    !s3_options_number(command->keep_text, 1, 1000, &command->keep))
 		return err_set(err, ERR_USAGE, "--keep takes 1 to 1000");
@@ -194,36 +198,30 @@ out:
 	return rc;
 }
 
+static int take_option(void *arg, int c, char **argv, struct err *err)
+{
+	struct command *command = arg;
+
+	if (c != OPT_DRY_RUN)
+		return release_option(&command->options, c,
+				      c == OPT_KEEP ? &command->keep_text : NULL, argv,
+				      err);
+	command->dry_run = true;
+	return 0;
+}
+
 int prune_main(int argc, char **argv)
 {
 	struct command command = { 0 };
-	struct err err = { 0 };
-	int c, rc = 0;
+	const struct release_command prune_command = {
+		.name = "prune",
+		.usage = usage,
+		.long_options = long_options,
+		.options = &command.options,
+		.arg = &command,
+		.option = take_option,
+		.run = run,
+	};
 
-	opterr = 0;
-	while (rc == 0 &&
-	       (c = getopt_long(argc, argv, ":hV", long_options, NULL)) != -1) {
-		if (c == 'h')
-			command.help = true;
-		else if (c == 'V')
-			command.version = true;
-		else if (c == OPT_DRY_RUN)
-			command.dry_run = true;
-		else
-			rc = release_option(&command.options, c,
-					    c == OPT_KEEP ? &command.keep_text : NULL,
-					    argv, &err);
-	}
-	if (rc == 0 && command.help) {
-		fputs(usage, stdout);
-	} else if (rc == 0 && command.version) {
-		puts("image (fvol) " FVOL_VERSION);
-	} else if (rc == 0) {
-		rc = -1;
-		if (argc != optind)
-			err_set(&err, ERR_USAGE, "prune takes no operands");
-		else
-			rc = run(&command, &err);
-	}
-	return release_end(rc, &err, "prune");
+	return release_main(&prune_command, argc, argv);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/kms.h"
 #include "image/publish.h"
 #include "image/release.h"
 #include "toolkit/lib/clijson.h"
@@ -93,7 +94,7 @@ static const struct option long_options[] = {
 struct command {
 	struct release_options options;
 	const char *own[OPT_END - RELEASE_OPT_OWN];
-	bool unsigned_ok, plan, help, version;
+	bool unsigned_ok, plan;
 	char journal[4200], blocks[4200];
 	struct publish_request request;
 };
@@ -120,32 +121,23 @@ static int add_tag(struct publish_request *request, char *text, struct err *err)
 	return 0;
 }
 
-static int take_options(int argc, char **argv, struct command *command, struct err *err)
+static int take_option(void *arg, int c, char **argv, struct err *err)
 {
-	int c;
+	struct command *command = arg;
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":hV", long_options, NULL)) != -1) {
-		int rc = 0;
-
-		if (c == 'h')
-			command->help = true;
-		else if (c == 'V')
-			command->version = true;
-		else if (c == OPT_UNSIGNED)
-			command->unsigned_ok = true;
-		else if (c == OPT_PLAN)
-			command->plan = true;
-		else if (c == OPT_TAG)
-			rc = add_tag(&command->request, optarg, err);
-		else
-			rc = release_option(&command->options, c,
-					    c >= RELEASE_OPT_OWN ? &OWN(c) : NULL, argv,
-					    err);
-		if (rc < 0)
-			return -1;
+	switch (c) {
+	case OPT_UNSIGNED:
+		command->unsigned_ok = true;
+		return 0;
+	case OPT_PLAN:
+		command->plan = true;
+		return 0;
+	case OPT_TAG:
+		return add_tag(&command->request, optarg, err);
+	default:
+		return release_option(&command->options, c,
+				      c >= RELEASE_OPT_OWN ? &OWN(c) : NULL, argv, err);
 	}
-	return 0;
 }
 
 static int check_values(struct command *command, struct err *err)
@@ -169,12 +161,8 @@ static int check_values(struct command *command, struct err *err)
 			       POOL_CONNECTIONS_MAX);
 	if (!s3_options_number(OWN(OPT_WAIT), 1, 86400, &request->wait_s))
 		return err_set(err, ERR_USAGE, "--wait takes 1 to 86400 seconds");
-	if (request->kms_key &&
-	    (strncmp(request->kms_key, "arn:", 4) != 0 ||
-	     !strstr(request->kms_key, ":key/") || strlen(request->kms_key) > 255))
-		return err_set(err, ERR_USAGE,
-			       "--kms-key takes the ARN of a key "
-			       "(arn:aws:kms:REGION:ACCOUNT:key/ID)");
+	if (request->kms_key && kms_check_arn(request->kms_key, NULL, err) < 0)
+		return err_prefix(err, "--kms-key");
 	if (request->parent && !blocks_snapshot_ok(request->parent))
 		return err_set(err, ERR_USAGE, "--parent takes snap-…");
 	if (request->parent_blocks && !request->parent)
@@ -328,7 +316,7 @@ static void print_result(const struct command *command,
 	printf("list of blocks: %s\n", command->request.blocks_out);
 }
 
-static int run(struct command *command, struct publish_plan *plan, struct err *err)
+static int publish(struct command *command, struct publish_plan *plan, struct err *err)
 {
 	struct publish_request *request = &command->request;
 	const char *to_file = OWN(OPT_TO_FILE);
@@ -345,6 +333,11 @@ static int run(struct command *command, struct publish_plan *plan, struct err *e
 		if (release_open(&session, &command->options, err) < 0)
 			goto out;
 		request->aws = session.aws;
+	}
+	if (request->kms_key &&
+	    kms_check_arn(request->kms_key, request->aws.region, err) < 0) {
+		err_prefix(err, "--kms-key");
+		goto out;
 	}
 	if (publish_plan_make(request, plan, err) < 0)
 		goto out;
@@ -386,29 +379,32 @@ out:
 	return rc;
 }
 
-int publish_main(int argc, char **argv)
+static int run(void *arg, char **operands, size_t count, struct err *err)
 {
-	struct command *command = calloc(1, sizeof(*command));
+	struct command *command = arg;
 	struct publish_plan plan = { .fd = -1 };
-	struct err err = { 0 };
 	int rc = -1;
 
-	if (!command)
-		err_set(&err, ERR_FAILED, "out of memory");
-	else
-		rc = take_options(argc, argv, command, &err);
-	if (rc == 0 && command->help) {
-		fputs(usage, stdout);
-	} else if (rc == 0 && command->version) {
-		puts("image (fvol) " FVOL_VERSION);
-	} else if (rc == 0) {
-		rc = -1;
-		if (argc - optind != 1)
-			err_set(&err, ERR_USAGE, "one image is needed");
-		else if (fill_request(command, argv[optind], &err) == 0)
-			rc = run(command, &plan, &err);
-	}
+	if (count != 1)
+		err_set(err, ERR_USAGE, "one image is needed");
+	else if (fill_request(command, operands[0], err) == 0)
+		rc = publish(command, &plan, err);
 	publish_plan_free(&plan);
-	free(command);
-	return release_end(rc, &err, "publish");
+	return rc;
+}
+
+int publish_main(int argc, char **argv)
+{
+	struct command command = { 0 };
+	const struct release_command publish_command = {
+		.name = "publish",
+		.usage = usage,
+		.long_options = long_options,
+		.options = &command.options,
+		.arg = &command,
+		.option = take_option,
+		.run = run,
+	};
+
+	return release_main(&publish_command, argc, argv);
 }

@@ -8,6 +8,10 @@
 #include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 
+#ifndef FVOL_VERSION
+#define FVOL_VERSION "unknown"
+#endif
+
 int release_option(struct release_options *options, int c, const char **slot, char **argv,
 		   struct err *err)
 {
@@ -17,8 +21,10 @@ int release_option(struct release_options *options, int c, const char **slot, ch
 		return err_set(err, ERR_USAGE, "%s needs a value", name);
 	if (c == '?')
 		return err_set(err, ERR_USAGE, "unknown option %s", name);
-	if (c == RELEASE_OPT_JSON) {
-		options->json = true;
+	if (c == RELEASE_OPT_JSON || c == 'h' || c == 'V') {
+		*(c == 'h'   ? &options->help
+		  : c == 'V' ? &options->version
+			     : &options->json) = true;
 		return 0;
 	}
 	if (!slot)
@@ -97,21 +103,41 @@ void release_close(struct release_session *session)
 	tls_roots_free(session->roots);
 }
 
-int release_end(int rc, const struct err *err, const char *command)
+static int end(int rc, struct err *err, const char *name)
 {
-	struct err said = *err, late = { 0 };
+	struct err late = { 0 };
 	int code;
 
 	if (rc < 0)
-		err_prefix(&said, "%s", command);
+		err_prefix(err, "%s", name);
 	if (io_close_stdout(&late) < 0 && rc >= 0) {
-		said = late;
+		*err = late;
 		rc = -1;
 	}
 	if (rc >= 0)
 		return 0;
-	code = err_report(&said, "image");
+	code = err_report(err, "image");
 	if (code == ERR_USAGE)
-		fprintf(stderr, "Try 'image %s --help'.\n", command);
+		fprintf(stderr, "Try 'image %s --help'.\n", name);
 	return code;
+}
+
+int release_main(const struct release_command *command, int argc, char **argv)
+{
+	struct err err = { 0 };
+	int c, rc = 0;
+
+	/* Our own sentences instead of getopt's. */
+	opterr = 0;
+	while (rc == 0 &&
+	       (c = getopt_long(argc, argv, ":hV", command->long_options, NULL)) != -1)
+		rc = command->option(command->arg, c, argv, &err);
+	if (rc == 0 && command->options->help)
+		fputs(command->usage, stdout);
+	else if (rc == 0 && command->options->version)
+		puts("image (fvol) " FVOL_VERSION);
+	else if (rc == 0)
+		rc = command->run(command->arg, argv + optind, (size_t)(argc - optind),
+				  &err);
+	return end(rc, &err, command->name);
 }

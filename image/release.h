@@ -15,7 +15,7 @@
 struct release_options {
 	struct s3_options s3; /* Region, CAs, credentials, proxy, retries */
 	const char *endpoint_ec2, *endpoint_kms;
-	bool json;
+	bool json, help, version;
 };
 
 enum {
@@ -60,8 +60,8 @@ enum {
 	"  -V, --version              the version\n"
 
 /*
- * Takes one option that RELEASE_LONG_OPTIONS has, or one whose slot the caller gives
- * (NULL: none). Returns 0; -1 with err: given twice, or not an option at all.
+ * Takes one option that RELEASE_LONG_OPTIONS has, -h and -V, or one whose slot the caller
+ * gives (NULL: none). Returns 0; -1 with err: given twice, or not an option at all.
  */
 int release_option(struct release_options *options, int c, const char **slot, char **argv,
 		   struct err *err);
@@ -80,13 +80,26 @@ int release_open(struct release_session *session, struct release_options *option
 		 struct err *err);
 void release_close(struct release_session *session);
 
-/* The commands: argv[0] is the command's name. They print their errors and return the
- * exit code. */
+/* One of them. What its functions need is behind arg. */
+struct release_command {
+	const char *name, *usage;
+	const struct option *long_options;
+	struct release_options *options;
+	void *arg;
+	/* Takes option c of getopt_long(); those of all commands by release_option(). */
+	int (*option)(void *arg, int c, char **argv, struct err *err);
+	int (*run)(void *arg, char **operands, size_t count, struct err *err);
+};
+
+/*
+ * Takes the options, then helps, says the version or runs; prints the error's line, "Try"
+ * after bad usage, closes standard output. Returns the exit code.
+ */
+int release_main(const struct release_command *command, int argc, char **argv);
+
+/* The commands: argv[0] is the command's name. Each returns the exit code. */
 int publish_main(int argc, char **argv);
 int share_main(int argc, char **argv);
 int prune_main(int argc, char **argv);
-
-/* What all of them end with: the error's line, "Try" after bad usage, stdout closed. */
-int release_end(int rc, const struct err *err, const char *command);
 
 #endif

@@ -69,7 +69,7 @@ static const struct option long_options[] = {
 struct command {
 	struct release_options options;
 	const char *own[OPT_VALUES_END - RELEASE_OPT_OWN];
-	bool nobody, help, version;
+	bool nobody;
 	size_t n_keys;
 	struct share_request request;
 };
@@ -92,23 +92,18 @@ static int add_copy(struct command *command, int c, struct err *err)
 	}
 	if (command->n_keys + 1 != request->n_copies)
 		return err_set(err, ERR_USAGE, "--kms-key belongs to a --copy-to");
-	if (strncmp(optarg, "arn:", 4) != 0 || !strstr(optarg, ":key/"))
-		return err_set(err, ERR_USAGE, "--kms-key takes the ARN of a key");
+	if (kms_check_arn(optarg, request->copies[command->n_keys].region, err) < 0)
+		return err_prefix(err, "--kms-key");
 	request->copies[command->n_keys++].kms_key = optarg;
 	return 0;
 }
 
-static int take_option(struct command *command, int c, char **argv, struct err *err)
+static int take_option(void *arg, int c, char **argv, struct err *err)
 {
+	struct command *command = arg;
 	struct share_request *request = &command->request;
 
 	switch (c) {
-	case 'h':
-		command->help = true;
-		return 0;
-	case 'V':
-		command->version = true;
-		return 0;
 	case OPT_NOBODY:
 		command->nobody = true;
 		return 0;
@@ -272,7 +267,7 @@ static void show(const struct command *command, struct output *output,
 }
 
 /* A Region that fails does not keep the others from being shared. */
-static int run(struct command *command, struct err *err)
+static int share(struct command *command, struct err *err)
 {
 	struct release_session session = { 0 };
 	struct share_request *request = &command->request;
@@ -322,27 +317,30 @@ out:
 	return rc;
 }
 
+static int run(void *arg, char **operands, size_t count, struct err *err)
+{
+	struct command *command = arg;
+
+	command->request.snapshot = operands[0];
+	if (count != 1)
+		return err_set(err, ERR_USAGE, "one snapshot is needed");
+	return check(command, err) < 0 ? -1 : share(command, err);
+}
+
 int share_main(int argc, char **argv)
 {
 	struct command command = { 0 };
-	struct err err = { 0 };
-	int c, rc = 0;
+	const struct release_command share_command = {
+		.name = "share",
+		.usage = usage,
+		.long_options = long_options,
+		.options = &command.options,
+		.arg = &command,
+		.option = take_option,
+		.run = run,
+	};
+	int code = release_main(&share_command, argc, argv);
 
-	opterr = 0;
-	while (rc == 0 && (c = getopt_long(argc, argv, ":hV", long_options, NULL)) != -1)
-		rc = take_option(&command, c, argv, &err);
-	if (rc == 0 && command.help) {
-		fputs(usage, stdout);
-	} else if (rc == 0 && command.version) {
-		puts("image (fvol) " FVOL_VERSION);
-	} else if (rc == 0) {
-		rc = -1;
-		command.request.snapshot = argv[optind];
-		if (argc - optind != 1)
-			err_set(&err, ERR_USAGE, "one snapshot is needed");
-		else if (check(&command, &err) == 0)
-			rc = run(&command, &err);
-	}
 	accounts_free(&command.request.accounts);
-	return release_end(rc, &err, "share");
+	return code;
 }

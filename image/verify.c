@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "image/jobs.h"
 #include "image/walk.h"
+#include "image/workers.h"
 #include "toolkit/lib/cli.h"
 #include "toolkit/lib/signature.h"
 
@@ -71,8 +71,8 @@ static int hash_span(struct verifying *verifying, const struct ext4_span *span,
 
 		if (!left)
 			return 0;
-		if (blocks > JOBS_BUFFER / EXT4_BLOCK)
-			blocks = JOBS_BUFFER / EXT4_BLOCK;
+		if (blocks > WORKERS_BUFFER / EXT4_BLOCK)
+			blocks = WORKERS_BUFFER / EXT4_BLOCK;
 		if (blocks > (left - 1) / EXT4_BLOCK + 1)
 			blocks = (left - 1) / EXT4_BLOCK + 1;
 		len = blocks * EXT4_BLOCK < left ? blocks * EXT4_BLOCK : (size_t)left;
@@ -308,7 +308,7 @@ static int check_all(struct verifying *verifying, struct err *err)
 	struct err why = { 0 };
 
 	if (walk(verifying->volume, EXT4_ROOT, "", check_entry, verifying, err) < 0 ||
-	    jobs_run(verifying->manifest.count, check_line, verifying, err) < 0)
+	    workers_run(verifying->manifest.count, check_line, verifying, err) < 0)
 		return -1;
 	tell_lines(verifying);
 	if (result->findings > FINDINGS_PRINTED && report)

@@ -92,6 +92,6 @@ test-programs: build/check/bin/image
 # What stands between a hostile volume and the commands, whole.
 build/check/bin/fuzz_volume: $(patsubst %.c,build/check/obj/%.o,image/ext4_read.c \
 	image/ext4_make.c image/ext4_check.c image/device.c image/dirblock.c image/path.c \
-	image/walk.c image/verify.c image/manifest.c image/jobs.c image/replay.c)
+	image/walk.c image/verify.c image/manifest.c image/workers.c image/replay.c)
 build/check/bin/fuzz_volume: HOST_LIBS := build/check/libfvol.a -Lbuild/deps/host/lib \
 	-lext2fs -lcom_err -lmbedcrypto

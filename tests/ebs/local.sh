@@ -60,3 +60,20 @@ check 'not over the image itself' 2 'the image itself' "$tool" publish --key "$w
 	--to-file "$work/a.img" "$work/a.img"
 check 'a parent with a key is refused' 2 'exclude one another' "$tool" publish --plan \
 	--unsigned --parent snap-0123456789abcdef0 --parent-blocks x --kms-key "$key" "$work/a.img"
+
+# A key of another Region would be refused only when the snapshot has failed.
+check 'a key of another Region is refused' 2 \
+	'key is of Region us-test-2, the snapshot would be in eu-test-1' "$tool" publish --plan \
+	--unsigned --region eu-test-1 --kms-key "$key_there" "$work/a.img"
+check 'also when the Region comes from the environment' 2 \
+	'key is of Region eu-test-1, the snapshot would be in us-test-2' env AWS_REGION=us-test-2 \
+	"$tool" publish --plan --unsigned --kms-key "$key" "$work/a.img"
+check 'and when no plan is asked for' 2 \
+	'key is of Region us-test-2, the snapshot would be in eu-test-1' \
+	publish --kms-key "$key_there" "$work/a.img"
+for arn in x arn:aws:kms:eu-test-1:111122223333:alias/x arn:aws:s3:eu-test-1:111122223333:key/x \
+	arn:aws:kms::111122223333:key/x arn:aws:kms:eu-test-1:1111:key/x \
+	arn:aws:kms:eu-test-1:111122223333:key/; do
+	check "no key: $arn" 2 '--kms-key: is not an ARN' "$tool" publish --plan --unsigned \
+		--kms-key "$arn" "$work/a.img"
+done

@@ -9,47 +9,13 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 work=$root/build/check/ebs
 tool=$root/build/release/x86_64/bin/image
-failed=0
-server_pids=
 rm -rf "$work"
 mkdir -p "$work"
 
+# shellcheck source=tests/lib/results.sh
+. tests/lib/results.sh
 # shellcheck source=tests/upload/radosgw.sh
 . tests/upload/radosgw.sh
-
-clean_up() {
-	for pid in $server_pids; do
-		kill -9 "$pid" 2> /dev/null || :
-	done
-}
-trap clean_up EXIT
-# A shell that is ended by a signal runs no trap of its exit.
-trap 'exit 5' INT TERM HUP
-
-# Arguments: exit code of what was tested, title. Prints the result line.
-result() {
-	if [ "$1" -eq 0 ]; then echo "ok $2"; else
-		echo "FAIL $2"
-		sed 's/^/  /' "$work/out" "$work/err" 2> /dev/null | tail -n 12
-		failed=1
-	fi
-}
-
-# Arguments: title, exit code that it must have, pattern of what it must print (may be
-# empty), command...
-check() {
-	title=$1 want=$2 pattern=$3
-	shift 3
-	rc=0
-	"$@" > "$work/out" 2> "$work/err" || rc=$?
-	if [ "$rc" -eq "$want" ] &&
-		{ [ -z "$pattern" ] || cat "$work/out" "$work/err" | grep -Eq -e "$pattern"; }; then
-		result 0 "$title"
-	else
-		echo "# exit code $rc, wanted $want and '$pattern'"
-		result 1 "$title"
-	fi
-}
 
 # Arguments: words of image. Runs it against the fake.
 ours() {

@@ -19,7 +19,7 @@ import urllib.parse
 from xml.sax.saxutils import escape
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import sigv4  # noqa: E402
+import faults, sigv4  # noqa: E402
 
 DIR, CERT, KEY = sys.argv[1:4]
 BLOCK = 524288
@@ -33,39 +33,10 @@ store = {}      # digest to bytes
 tokens = {}     # client token to (parameters, id)
 keys = {}       # ARN to dict
 public_access = {}
-counters = {"every": 0, "next": 0}
+counters = {"next": 0}
 log = open(os.path.join(DIR, "requests"), "a", buffering=1)
-
-
-def read(name):
-    try:
-        with open(os.path.join(DIR, name)) as f:
-            return f.read().strip()
-    except FileNotFoundError:
-        return ""
-
-
-def fault_for(line):
-    """The fault that this request is to have; "" for none."""
-    with lock:
-        words = read("fault").split(None, 3)
-        every = words[1:2] == ["every"]
-        if every:
-            words = words[:1] + words[2:3] + "".join(words[3:]).split(None, 1)
-        if len(words) < 2 or int(words[1]) <= 0:
-            return ""
-        if len(words) > 2 and not line.startswith(words[2] + " "):
-            return ""
-        if len(words) > 3 and not re.search(words[3], line):
-            return ""
-        if every:
-            counters["every"] += 1
-            return words[0] if counters["every"] % int(words[1]) == 0 else ""
-        words[1] = str(int(words[1]) - 1)
-        with open(os.path.join(DIR, "fault.new"), "w") as f:
-            f.write(" ".join(words))
-        os.rename(os.path.join(DIR, "fault.new"), os.path.join(DIR, "fault"))
-        return words[0]
+asked = faults.Asked(DIR)
+read, fault_for = asked.read, asked.fault_for
 
 
 class Refused(Exception):

@@ -109,4 +109,11 @@ check 'a second time it finds the copy' 0 "$copy" share --json --write-key-polic
 [ "$(requests 'CopySnapshot')" = 0 ] && rc=0 || rc=1
 result "$rc" 'and makes no other'
 check 'a copy with a key that is not there' 5 'error: Given key ID is not accessible' share \
-	--write-key-policy --accounts 222222222222 --copy-to us-test-3 --kms-key "$key_there" "$shared"
+	--write-key-policy --accounts 222222222222 --copy-to us-test-3 \
+	--kms-key arn:aws:kms:us-test-3:111122223333:key/none "$shared"
+fault none 0
+check 'a copy with a key of another Region is refused' 2 \
+	'key is of Region us-test-2, the snapshot would be in us-test-3' share \
+	--accounts 222222222222 --copy-to us-test-3 --kms-key "$key_there" "$shared"
+[ "$(requests .)" = 0 ] && rc=0 || rc=1
+result "$rc" 'before anything is asked'

@@ -7,29 +7,24 @@ prints the status and the answer. ENV-FILE has AWS_ACCESS_KEY_ID=... lines. Spec
   !region:R  !service:S  of the scope
   !into:FILE             where the answer is written, in place of printing it
 """
-import datetime, hashlib, hmac, http.client, ssl, sys, urllib.parse
+import datetime, hashlib, http.client, os, ssl, sys, urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import sigv4  # noqa: E402
 
 
 def sign(keys, method, path, query, headers, payload, region, service, now):
     date = now.strftime("%Y%m%dT%H%M%SZ")
-    headers = dict((n.lower(), " ".join(v.split())) for n, v in headers.items())
+    headers = dict((n.lower(), v) for n, v in headers.items())
     headers["x-amz-date"] = date
     if keys.get("AWS_SESSION_TOKEN"):
         headers["x-amz-security-token"] = keys["AWS_SESSION_TOKEN"]
-    names = ";".join(sorted(headers))
-    canonical = "\n".join([method, urllib.parse.quote(path, safe="/~"),
-                           "&".join("%s=%s" % tuple(urllib.parse.quote(x, safe="~") for x in p)
-                                    for p in sorted(query)),
-                           "".join("%s:%s\n" % h for h in sorted(headers.items())), names, payload])
-    scope = "/".join([date[:8], region, service, "aws4_request"])
-    text = "\n".join(["AWS4-HMAC-SHA256", date, scope,
-                      hashlib.sha256(canonical.encode()).hexdigest()])
-    key = ("AWS4" + keys["AWS_SECRET_ACCESS_KEY"]).encode()
-    for word in scope.split("/"):
-        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
-    headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
-        keys["AWS_ACCESS_KEY_ID"], scope, names,
-        hmac.new(key, text.encode(), hashlib.sha256).hexdigest())
+    names = sorted(headers)
+    signature = sigv4.signature(keys["AWS_SECRET_ACCESS_KEY"], method, path, query, headers, names,
+                                payload, date, region, service)
+    headers["Authorization"] = (
+        "AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s" %
+        (keys["AWS_ACCESS_KEY_ID"], date[:8], region, service, ";".join(names), signature))
     return headers
 
 

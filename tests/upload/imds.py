@@ -5,16 +5,12 @@ that it hands out, DIR/imds-requests the log. Without a session token everything
 """
 import http.server, os, secrets, socketserver, sys, time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import faults  # noqa: E402
+
 DIR = sys.argv[1]
 tokens = {}
-
-
-def read(name):
-    try:
-        with open(os.path.join(DIR, name)) as f:
-            return f.read().strip()
-    except FileNotFoundError:
-        return ""
+read = faults.Asked(DIR).read
 
 
 class Imds(http.server.BaseHTTPRequestHandler):

@@ -8,37 +8,17 @@ import base64, hashlib, http.client, http.server, os, re, socketserver, ssl, sys
 import urllib.parse
 import xml.etree.ElementTree as ET
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import faults  # noqa: E402
+
 DIR, UPSTREAM, CERT, KEY, CA = sys.argv[1], int(sys.argv[2]), *sys.argv[3:6]
 REGION = "eu-test-1"
 NS = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 lock = threading.Lock()
 uploads, objects = {}, {}  # what checksums the parts and objects have
 local = threading.local()
-
-
-def read(name):
-    try:
-        with open(os.path.join(DIR, name)) as f:
-            return f.read().strip()
-    except FileNotFoundError:
-        return ""
-
-
-def fault_for(line):
-    """The fault that this request is to have, counted down; "" for none."""
-    with lock:
-        words = read("fault").split(None, 3)
-        if len(words) < 2 or int(words[1]) <= 0:
-            return ""
-        if len(words) > 2 and not line.startswith(words[2] + " "):
-            return ""
-        if len(words) > 3 and not re.search(words[3], line):
-            return ""
-        words[1] = str(int(words[1]) - 1)
-        with open(os.path.join(DIR, "fault.new"), "w") as f:
-            f.write(" ".join(words))
-        os.rename(os.path.join(DIR, "fault.new"), os.path.join(DIR, "fault"))
-        return words[0]
+asked = faults.Asked(DIR)
+read, fault_for = asked.read, asked.fault_for
 
 
 class Refused(Exception):

@@ -1,4 +1,4 @@
-#include "image/jobs.h"
+#include "image/workers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,7 +11,7 @@
 
 #define WORKERS_MAX 8
 
-struct jobs {
+struct work {
 	size_t count;
 	int (*fn)(void *arg, size_t number, unsigned char *buffer, struct err *err);
 	void *arg;
@@ -22,41 +22,41 @@ struct jobs {
 	struct err err;
 };
 
-static void note(struct jobs *jobs, size_t number, const struct err *err)
+static void note(struct work *work, size_t number, const struct err *err)
 {
-	pthread_mutex_lock(&jobs->lock);
-	if (number < jobs->failed) {
-		jobs->failed = number;
-		jobs->err = *err;
+	pthread_mutex_lock(&work->lock);
+	if (number < work->failed) {
+		work->failed = number;
+		work->err = *err;
 	}
-	pthread_mutex_unlock(&jobs->lock);
-	atomic_store(&jobs->stop, true);
+	pthread_mutex_unlock(&work->lock);
+	atomic_store(&work->stop, true);
 }
 
-static void *work(void *arg)
+static void *worker(void *arg)
 {
-	struct jobs *jobs = arg;
-	unsigned char *buffer = aligned_alloc(IO_BLOCK, JOBS_BUFFER);
+	struct work *work = arg;
+	unsigned char *buffer = aligned_alloc(IO_BLOCK, WORKERS_BUFFER);
 	struct err err = { 0 };
 	size_t number;
 
 	if (!buffer) {
 		err_set(&err, ERR_FAILED, "out of memory");
-		note(jobs, 0, &err);
+		note(work, 0, &err);
 		return NULL;
 	}
-	while (!atomic_load(&jobs->stop) &&
-	       (number = atomic_fetch_add(&jobs->next, 1)) < jobs->count) {
+	while (!atomic_load(&work->stop) &&
+	       (number = atomic_fetch_add(&work->next, 1)) < work->count) {
 		err = (struct err){ 0 };
-		if (jobs->fn(jobs->arg, number, buffer, &err) < 0)
-			note(jobs, number, &err);
+		if (work->fn(work->arg, number, buffer, &err) < 0)
+			note(work, number, &err);
 	}
 	free(buffer);
 	return NULL;
 }
 
 /* Two more than processors: some always wait for the disk. */
-static size_t workers(size_t count)
+static size_t wanted_for(size_t count)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 	size_t most = online < 1 ? 1 : (size_t)online + 2;
@@ -66,29 +66,30 @@ static size_t workers(size_t count)
 	return most < count ? most : count;
 }
 
-int jobs_run(size_t count,
-	     int (*fn)(void *arg, size_t number, unsigned char *buffer, struct err *err),
-	     void *arg, struct err *err)
+int workers_run(size_t count,
+		int (*fn)(void *arg, size_t number, unsigned char *buffer,
+			  struct err *err),
+		void *arg, struct err *err)
 {
-	struct jobs jobs = { .count = count,
+	struct work work = { .count = count,
 			     .fn = fn,
 			     .arg = arg,
 			     .failed = SIZE_MAX,
 			     .lock = PTHREAD_MUTEX_INITIALIZER };
 	pthread_t threads[WORKERS_MAX];
-	size_t started = 0, wanted = workers(count);
+	size_t started = 0, wanted = wanted_for(count);
 
 	while (started + 1 < wanted &&
-	       pthread_create(&threads[started], NULL, work, &jobs) == 0)
+	       pthread_create(&threads[started], NULL, worker, &work) == 0)
 		started++;
 	/* This thread works, too; alone where no other could be started. */
 	if (count)
-		work(&jobs);
+		worker(&work);
 	for (size_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
-	pthread_mutex_destroy(&jobs.lock);
-	if (jobs.failed == SIZE_MAX)
+	pthread_mutex_destroy(&work.lock);
+	if (work.failed == SIZE_MAX)
 		return 0;
-	*err = jobs.err;
+	*err = work.err;
 	return -1;
 }
