@@ -14,7 +14,7 @@
 #include <sys/random.h>
 
 #include "toolkit/lib/base64.h"
-#include "toolkit/lib/sha1.h"
+#include "toolkit/lib/sha1_impl.h"
 #include "toolkit/lib/sha256_impl.h"
 #include "toolkit/lib/signature.h"
 
@@ -37,35 +37,19 @@ static void portable_blocks(uint32_t state[8], const unsigned char *data, size_t
 
 const struct sha256_impl sha256_portable = { "portable", always, portable_blocks, NULL };
 
-static mbedtls_sha1_context *sha1_context(struct sha1 *ctx)
+static void portable_sha1_blocks(uint32_t state[5], const unsigned char *data,
+				 size_t blocks)
 {
-	_Static_assert(sizeof(mbedtls_sha1_context) <= sizeof(ctx->opaque),
-		       "a context must fit");
-	return (mbedtls_sha1_context *)(void *)ctx->opaque;
+	mbedtls_sha1_context ctx;
+
+	mbedtls_sha1_init(&ctx);
+	memcpy(ctx.state, state, sizeof(ctx.state));
+	for (; blocks; blocks--, data += SHA1_BLOCK)
+		mbedtls_internal_sha1_process(&ctx, data);
+	memcpy(state, ctx.state, sizeof(ctx.state));
 }
 
-/* Each fails only for an accelerator that is not built. */
-void sha1_init(struct sha1 *ctx)
-{
-	mbedtls_sha1_init(sha1_context(ctx));
-	mbedtls_sha1_starts(sha1_context(ctx));
-}
-
-void sha1_update(struct sha1 *ctx, const void *data, size_t len_bytes)
-{
-	mbedtls_sha1_update(sha1_context(ctx), data, len_bytes);
-}
-
-void sha1_final(struct sha1 *ctx, uint8_t digest[SHA1_LEN])
-{
-	mbedtls_sha1_finish(sha1_context(ctx), digest);
-}
-
-void sha1_to_hex(const uint8_t digest[SHA1_LEN], char hex[SHA1_HEX_SIZE])
-{
-	for (size_t i = 0; i < SHA1_LEN; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
+const struct sha1_impl sha1_portable = { always, portable_sha1_blocks };
 
 /* The kernel's, which the library would otherwise read from /dev. */
 static int random_bytes(void *arg, unsigned char *out, size_t len)
