@@ -1,7 +1,8 @@
 # Writes docs/permissions.md from the templates, one section a policy:
 #   jq -rn -f cloudformation/permissions.jq --slurpfile security \
 #       cloudformation/security-account.json --slurpfile member \
-#       cloudformation/member-account.json > docs/permissions.md
+#       cloudformation/member-account.json --slurpfile analyst \
+#       cloudformation/analyst-account.json > docs/permissions.md
 # The suite "documents" fails when the page is not what this writes.
 
 def list: if type == "array" then . else [.] end;
@@ -54,4 +55,9 @@ def section($template):
 section($security[0]),
 "## Member account",
 "",
-section($member[0])
+section($member[0]),
+"## Analysts' account",
+"",
+"Where analysts do not work in the security account.",
+"",
+section($analyst[0])

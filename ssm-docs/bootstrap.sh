@@ -371,7 +371,7 @@ set_at_aws() {
 		echo none
 		return 0
 	fi
-	jq -r '.StackSet.Parameters | map(select(.ParameterKey != "Uploads")
+	jq -r '.StackSet.Parameters | map(select(.ParameterKey | IN("Uploads", "ByHand") | not)
 		| "\(.ParameterKey) \(.ParameterValue)") | sort[]' < "$WORK/set"
 	jq -r .StackSet.TemplateBody < "$WORK/set" | jq -S .
 }
@@ -399,6 +399,12 @@ do_members() {
 	elif [ "$have" = none ]; then
 		run aws cloudformation create-stack-set "$@"
 	elif ! printf '%s\n' "$have" | cmp -s - "$WORK/want"; then
+		# What is not ours to say stays as it was set: a parameter that is not named
+		# would get its default back.
+		# shellcheck disable=SC2046 # one word for each
+		set -- "$@" $(jq -r '.StackSet.Parameters[].ParameterKey
+			| select(IN("Uploads", "ByHand"))
+			| "ParameterKey=\(.),UsePreviousValue=true"' < "$WORK/set")
 		run aws cloudformation update-stack-set "$@" --query OperationId --output text
 		wait_for_set
 	fi

@@ -116,6 +116,24 @@ check 'and where it is alone nobody keeps the snapshot' \
 	called 'share --region eu-west-1 --nobody snap-0123'
 printf '111122223333\n' > "$WORK/members"
 
+# Somebody has set what bootstrap knows nothing of, and then the template has changed.
+python3 - "$STATE" << 'END'
+import json, sys
+state = json.load(open(sys.argv[1]))
+for pair in state['set']['Parameters']:
+    pair['ParameterValue'] = {'Uploads': 'yes', 'ByHand': 'responders'}.get(
+        pair['ParameterKey'], pair['ParameterValue'])
+state['set']['TemplateBody'] = '{"Parameters": {}}'
+json.dump(state, open(sys.argv[1], 'w'))
+END
+bootstrap members > "$WORK/told"
+check 'a changed template is given to the stack set' called 'cloudformation update-stack-set'
+check 'which keeps the parameters that others have set' jq -e '.set.Parameters
+	| map({(.ParameterKey): .ParameterValue}) | add | .Uploads == "yes" and
+	.ByHand == "responders" and (.EvidenceBucket | length > 0)' "$STATE"
+bootstrap members > "$WORK/told"
+check 'and is not touched again' no_call
+
 rc=0
 HASH=$(printf '%064d' 0) bootstrap documents > "$WORK/told" 2>&1 || rc=$?
 check 'a document that AWS has otherwise is exit 1' [ "$rc" -eq 1 ]

@@ -216,7 +216,8 @@ templates=$HERE/../../cloudformation
 series templates python3 "$HERE/templates.py" "$WORK/one" "$templates"
 jq -rn -f "$templates/permissions.jq" \
 	--slurpfile security "$templates/security-account.json" \
-	--slurpfile member "$templates/member-account.json" > "$WORK/permissions.md" || :
+	--slurpfile member "$templates/member-account.json" \
+	--slurpfile analyst "$templates/analyst-account.json" > "$WORK/permissions.md" || :
 check 'docs/permissions.md is what permissions.jq makes of the templates' \
 	diff "$WORK/permissions.md" "$HERE/../../docs/permissions.md"
 if command -v cfn-lint > /dev/null; then

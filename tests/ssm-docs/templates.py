@@ -7,6 +7,7 @@ import sys
 DOCUMENTS, TEMPLATES = sys.argv[1:3]
 SECURITY = json.load(open(TEMPLATES + '/security-account.json'))
 MEMBER = json.load(open(TEMPLATES + '/member-account.json'))
+ANALYST = json.load(open(TEMPLATES + '/analyst-account.json'))
 failed = False
 
 
@@ -31,7 +32,7 @@ def statements(resource):
 
 
 def everything():
-    for template in (SECURITY, MEMBER):
+    for template in (SECURITY, MEMBER, ANALYST):
         for name, resource in template['Resources'].items():
             for statement in statements(resource):
                 yield name, resource, statement
@@ -42,7 +43,7 @@ def explained():
         why = resource.get('Metadata', {}).get('Why', {}).get(statement.get('Sid'), '')
         if len(why) < 20 or not why.endswith('.'):
             yield '%s/%s is not explained' % (name, statement.get('Sid'))
-    for template in (SECURITY, MEMBER):
+    for template in (SECURITY, MEMBER, ANALYST):
         for name, resource in template['Resources'].items():
             known = {one['Sid'] for one in statements(resource)}
             for sid in set(resource.get('Metadata', {}).get('Why', {})) - known:
@@ -73,8 +74,11 @@ def stars():
 
 def member_keys():
     """No member may use a key but through a service, or the vault's key at all."""
-    for name in ('ReleaseKey', 'EvidenceKey', 'VaultKey'):
-        for one in statements(SECURITY['Resources'][name]):
+    keys = [(name, SECURITY['Resources'][name]) for name in (
+        'ReleaseKey', 'EvidenceKey', 'VaultKey')]
+    keys.append(('AnalysisKey', ANALYST['Resources']['AnalysisKey']))
+    for name, key in keys:
+        for one in statements(key):
             if one['Sid'] == 'Administer':
                 continue
             if name == 'VaultKey' or not re.search(
@@ -122,6 +126,56 @@ def law():
             yield name + ' may unlock'
 
 
+def only_read():
+    """Who analyses writes nothing but volumes of an analysis, and no object or snapshot of
+    evidence; what is handed over goes to one account."""
+    may = {'CreateVolume', 'CreateTags', 'AttachVolume', 'DetachVolume', 'DeleteVolume',
+           'CopySnapshot', 'GetObject', 'GetObjectVersion', 'ListBucket',
+           'ListBucketVersions'}
+    for template in (SECURITY, ANALYST):
+        for one in statements(template['Resources']['AnalystPolicy']):
+            for action in listed(one['Action']):
+                service, name = action.split(':')
+                if service != 'kms' and name not in may and not name.startswith('Describe'):
+                    yield '%s allows %s' % (one['Sid'], action)
+            condition = json.dumps(one.get('Condition', {}))
+            if 'ec2:DeleteVolume' in listed(one['Action']) and \
+                    'aws:ResourceTag/fvol:analysis' not in condition:
+                yield one['Sid'] + ' deletes other volumes'
+            if 'volume/*' in json.dumps(one['Resource']) and not re.search(
+                    'fvol:analysis|ec2:CreateAction', condition):
+                yield one['Sid'] + ' touches other volumes'
+            if 'instance/*' in json.dumps(one['Resource']) and 'fvol:analyst' not in condition:
+                yield one['Sid'] + ' touches instances under investigation'
+    share = [one for one in statements(SECURITY['Resources']['HandOverPolicy'])
+             if 'ec2:ModifySnapshotAttribute' in listed(one['Action'])]
+    if [one['Condition']['StringEquals'] for one in share] != [
+            {'ec2:Add/userId': {'Ref': 'AnalystAccountId'}}]:
+        yield 'evidence may be shared with others'
+
+
+def by_hand():
+    """The commands of the guide are those that the role fvol-acquire may give; and who may
+    take the role is one that the stack names."""
+    text = open(TEMPLATES + '/../docs/respond.md').read()
+    section = text.split('## By hand')[1].split('\n## ')[0]
+    allowed = {action for one in statements(MEMBER['Resources']['AcquireRole'])
+               for action in listed(one['Action'])}
+    called = {(service, ''.join(word.capitalize() for word in call.split('-')))
+              for service, call in re.findall(r'\baws (ec2|ssm) ([a-z-]+)', section)}
+    if not called:
+        yield 'no commands'
+    for service, call in sorted(called):
+        if '%s:%s' % (service, call) not in allowed and call != 'Wait':
+            yield 'fvol-acquire may not call %s:%s' % (service, call)
+    trust = {one['Sid']: one for one in statements(MEMBER['Resources']['AcquireRole'])}
+    if trust['TrustByHand']['Condition'] != {
+            'ArnLike': {'aws:PrincipalArn': {'Fn::Sub': 'arn:${AWS::Partition}:iam::'
+                                             '${AWS::AccountId}:role/${ByHand}'}}} or \
+            MEMBER['Parameters']['ByHand']['Default'] != ':nobody':
+        yield 'anybody may take fvol-acquire'
+
+
 def used(runbook):
     """The IAM actions that a runbook calls, found in its steps and scripts."""
     book, found = json.load(open('%s/%s.json' % (DOCUMENTS, runbook))), set()
@@ -164,7 +218,7 @@ def least(template, role, runbook):
 def defaults():
     """Every name of a role in a runbook's words is one that a template makes."""
     names = {resource['Properties'].get('RoleName')
-             for template in (SECURITY, MEMBER) for resource in
+             for template in (SECURITY, MEMBER, ANALYST) for resource in
              template['Resources'].values()}
     for runbook in ('Acquire', 'Intake', 'BuildModule'):
         text = open('%s/FVol-%s.json' % (DOCUMENTS, runbook)).read()
@@ -178,6 +232,9 @@ tell('no wildcard but those that are explained', list(stars()))
 tell('keys are used through services only, the vault by no member', list(member_keys()))
 tell('the bucket keeps what it is given', list(bucket()))
 tell('no role deletes evidence', list(law()))
+tell('who analyses only reads', list(only_read()))
+tell('acquiring by hand is what fvol-acquire may do, for whom the stack names',
+     list(by_hand()))
 tell('fvol-acquire may do what FVol-Acquire calls, and no more',
      list(least(MEMBER, 'AcquireRole', 'FVol-Acquire')))
 tell('fvol-intake may do what FVol-Intake calls, and no more',
@@ -186,6 +243,6 @@ tell('fvol-build may do what FVol-BuildModule calls, and no more',
      list(least(SECURITY, 'BuildRole', 'FVol-BuildModule')))
 tell('the roles that are spoken of are made', list(defaults()))
 tell('they fit into one call',
-     [name for name in ('security', 'member')
+     [name for name in ('security', 'member', 'analyst')
       if len(open('%s/%s-account.json' % (TEMPLATES, name)).read()) > 51200])
 sys.exit(failed)

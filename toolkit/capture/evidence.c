@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "toolkit/capture/capture.h"
-#include "toolkit/lib/remote.h"
 #include "toolkit/lib/custody.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/record.h"
+#include "toolkit/lib/remote.h"
 #include "toolkit/lib/sums.h"
 
 _Static_assert(PIPELINE_ARENA_MIN / 4 * 3 >= BUNDLE_ARENA_MIN,

@@ -5,8 +5,8 @@
  * and out of /sys. It can then not be unloaded any more. Loaded in test guests only.
  */
 #include <linux/errno.h>
-#include <linux/kprobes.h>
 #include <linux/kobject.h>
+#include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/string.h>
@@ -35,7 +35,8 @@ asm(".pushsection .text\n"
     ".popsection\n");
 #endif
 
-/* fs/readdir.c: filldir64(context, name, length, …) says whether there is room for more. */
+/* fs/readdir.c: filldir64(context, name, length, …) says whether there is room for more.
+ */
 static int entry_comes(struct kprobe *probe, struct pt_regs *regs)
 {
 	const char *entry = (const char *)regs_get_kernel_argument(regs, 1);
