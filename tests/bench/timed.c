@@ -35,6 +35,12 @@ static int failed(const char *what)
 	return 5;
 }
 
+static int64_t cpu_us(const struct rusage *used)
+{
+	return ((int64_t)used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000 +
+	       used->ru_utime.tv_usec + used->ru_stime.tv_usec;
+}
+
 /* The same call that an insmod makes, without a host insmod. Returns an exit code. */
 static int insmod(const char *file, const char *parameters)
 {
@@ -92,7 +98,8 @@ int main(int argc, char **argv)
 	if (syncfd >= 0 && syncfs(syncfd) < 0)
 		return failed("syncfs");
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	printf("timed exit=%d wall_ns=%" PRId64 " synced_ns=%" PRId64 " maxrss_kib=%ld\n",
-	       code, wall, now_ns() - began, used.ru_maxrss);
+	printf("timed exit=%d wall_ns=%" PRId64 " synced_ns=%" PRId64 " cpu_us=%" PRId64
+	       " maxrss_kib=%ld\n",
+	       code, wall, now_ns() - began, cpu_us(&used), used.ru_maxrss);
 	return fflush(stdout) ? 5 : 0;
 }

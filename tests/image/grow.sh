@@ -1,8 +1,12 @@
 #!/bin/sh
 # Grows images online by `grow`, mounted in a virtual machine, to the size of larger disks:
-# grow.sh [SIZE...] (default 4G 64G 1T; up to 15T is tried where the host's file system
-# takes such sparse files). Run from the root of the repository.
-# Environment: VM_KERNEL (a vmlinuz for x86_64), VM_ROOT (a root disk of mkroot.sh; made
+# grow.sh [SIZE...] (default 4G 64G 1T). Run from the root of the repository. By hand up to
+# what ext4 can hold, on a file system that takes so large a sparse file (ext4 does not, tmpfs
+# does); half an hour, of which next to all is the emulated kernel's:
+#   GROW_DISK=/dev/shm/disk GROW_MIB=3072 GROW_S=5000 VM_MAX_S=6000 FROM=1G \
+#       sh tests/image/grow.sh 16T
+# Environment: GROW_DISK (the disk's file), GROW_MIB (the guest's memory, 1024), GROW_S (its
+# time for one growth, 600), FROM (sizes of the image, "128M 1G"), VM_KERNEL (a vmlinuz for x86_64), VM_ROOT (a root disk of mkroot.sh; made
 # when unset), IMAGE, GROW (the program, static), VM_TOOLS.
 # Exit: 0 passed, 1 failed, 5 never finished, 77 skipped with the reason.
 set -eu
@@ -32,7 +36,7 @@ if [ -z "${VM_ROOT:-}" ]; then
 	sh tests/vm/mkroot.sh x86_64 "$VM_ROOT" busybox
 fi
 guest=grow
-disk=$VM_DIR/disk.img
+disk=${GROW_DISK:-$VM_DIR/disk.img}
 failed=0
 
 # Arguments: title, command... Returns: 0; says whether the command succeeded.
@@ -53,7 +57,7 @@ in_guest() {
 	title=$1
 	shift
 	rc=0
-	vm_run $guest 600 "$@" || rc=$?
+	vm_run $guest "${GROW_S:-600}" "$@" || rc=$?
 	if vm_never_finished; then
 		echo "never finished: $title"
 		exit 5
@@ -104,18 +108,19 @@ END
 mkdir -p "$VM_DIR/tree"
 echo evidence > "$VM_DIR/tree/file"
 printf '%s\n' "tree /docs tree" 'dir 0700 /evidence' > "$VM_DIR/plan"
-vm_start $guest x86_64 1024 "$VM_KERNEL" "$VM_ROOT"
+export VM_LOW_MIB="${VM_LOW_MIB:-2048}"
+vm_start $guest x86_64 "${GROW_MIB:-1024}" "$VM_KERNEL" "$VM_ROOT"
 vm_ctl $guest put "$GROW" /tmp/grow 755 > /dev/null
 
 # 4097 MiB: the last group is too small to be one. 4232 MiB: it is small, but can be.
 [ $# -gt 0 ] || set -- 4G 4097M 4232M 64G 1T
 n=0
 for size in "$@"; do
-	for from in 128M 1G; do
+	for from in ${FROM:-128M 1G}; do
 		n=$((n + 1))
 		serial=$(printf 'vol%017d' $n)
 		rm -f "$disk"
-		"$IMAGE" build --plan "$VM_DIR/plan" --root "$VM_DIR" --size $from \
+		"$IMAGE" build --plan "$VM_DIR/plan" --root "$VM_DIR" --size "$from" \
 			--epoch 1700000000 "$disk" > /dev/null
 		if ! truncate -s "$size" "$disk" 2> /dev/null; then
 			echo "     $from to $size: no such file on this file system"
