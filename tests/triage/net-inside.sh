@@ -1,5 +1,6 @@
 #!/bin/sh
 # The inside of net.sh: pid 1 of its namespaces. Usage: net-inside.sh PROGRAM DIR
+# shellcheck disable=SC2016 # what the inner shell expands
 set -eu
 program=$1 DIR=$2
 export DIR

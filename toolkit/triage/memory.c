@@ -19,9 +19,8 @@
 #define MAPS_MAX (32u << 20)
 #define PIECE_BYTES (256 * 1024)
 #define PIECE_PAGES_MAX (PIECE_BYTES / 4096)
-#define PAGEMAP_PRESENT                                                                  \
-	(UINT64_C(1) << 63) /* Documentation/admin-guide/mm/pagemap.rst                  \
-			     */
+/* Documentation/admin-guide/mm/pagemap.rst */
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 #define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
 
 struct memory {
