@@ -15,6 +15,7 @@
 #include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/triage/from.h"
+#include "toolkit/triage/moduleviews.h"
 #include "toolkit/triage/place.h"
 #include "toolkit/triage/session.h"
 
@@ -52,7 +53,7 @@ struct beside {
 
 static void *collect_beside(void *arg)
 {
-	static part *const parts[] = { collect_modules, collect_sessions, collect_units,
+	static part *const parts[] = { collect_sessions, collect_units, collect_modules,
 				       NULL };
 	struct beside *beside = arg;
 
@@ -75,6 +76,7 @@ static int collect(char *const *arguments, struct err *err)
 
 	if (session_emit_header(&t, arguments, err) < 0)
 		return -1;
+	t.symbols = module_symbols_begin(t.procfd);
 	threaded = pthread_create(&thread, NULL, collect_beside, &beside) == 0;
 	rc = collect_parts(first, err);
 	if (threaded)

@@ -182,6 +182,41 @@ out:
 	return rc;
 }
 
+/* What was begun when triage began, or else now. */
+static int read_symbols(struct triage *t, struct module_views *views, struct err *err)
+{
+	struct module_symbols *symbols = t->symbols;
+
+	t->symbols = NULL;
+	if (!symbols)
+		symbols = module_symbols_begin(t->procfd);
+	return module_symbols_end(t, symbols, views, err);
+}
+
+/* A module that only symbols show may have been unloaded since they were read. */
+static int recheck_symbols(struct triage *t, struct module_views *views, struct err *err)
+{
+	struct module_views again = { 0 };
+	uint8_t lists = MODULE_VIEW_PROC | MODULE_VIEW_SYSFS;
+	bool needed = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < views->count; i++)
+		needed |= !(views->seen[i].views & lists) &&
+			  missing_views(views, &views->seen[i]);
+	if (needed)
+		rc = read_symbols(t, &again, err);
+	for (size_t i = 0; rc == 0 && needed && i < views->count; i++) {
+		struct module_seen *seen = &views->seen[i];
+
+		if (!(seen->views & lists) && seen->views & MODULE_VIEW_KALLSYMS &&
+		    !module_views_find(&again, seen->name, strlen(seen->name)))
+			seen->coming = true; /* it was going */
+	}
+	module_views_free(&again);
+	return rc;
+}
+
 static int emit_hidden(struct triage *t, struct module_views *views, struct err *err)
 {
 	unsigned rechecked = 0;
@@ -191,6 +226,8 @@ static int emit_hidden(struct triage *t, struct module_views *views, struct err 
 			return -1;
 		rechecked++;
 	}
+	if (recheck_symbols(t, views, err) < 0)
+		return -1;
 	for (size_t i = 0; i < views->count; i++)
 		if (missing_views(views, &views->seen[i]) &&
 		    hidden_finding(t, views, &views->seen[i], rechecked, err) < 0)
@@ -208,8 +245,7 @@ int collect_modules(struct triage *t, struct err *err)
 		return -1;
 	if (module_views_proc(t, &views, err) < 0 ||
 	    module_views_sysfs(t, &views, err) < 0 ||
-	    kernel_hooks(t, &views, kernel, err) < 0 ||
-	    module_views_kallsyms(t, &views, err) < 0)
+	    kernel_hooks(t, &views, kernel, err) < 0 || read_symbols(t, &views, err) < 0)
 		goto out;
 	if (kernel_state(t, &views, kernel, err) < 0 ||
 	    module_memory(t, &views, err) < 0 || emit_hidden(t, &views, err) < 0)

@@ -15,8 +15,6 @@
 #define MODULES_MAX ((size_t)1 << 14)
 #define LINE_BYTES 16384
 #define TABLE_BYTES ((uint64_t)64 << 20)
-/* A page of many: the kernel fills one at a time, and a system call costs more. */
-#define KALLSYMS_BYTES 65536
 
 const char *const module_view_names[MODULE_VIEWS] = { "proc", "sysfs", "kallsyms",
 						      "ftrace", "vmalloc" };
@@ -157,69 +155,4 @@ int module_views_sysfs(struct triage *t, struct module_views *views, struct err 
 	closedir(dir);
 	views->readable |= MODULE_VIEW_SYSFS;
 	return 0;
-}
-
-/* Lines of modules in a piece of whole lines; the others are not looked at. */
-static void kallsyms_piece(struct module_views *views, const char *piece, size_t len)
-{
-	const char *end = piece + len, *open;
-
-	for (; (open = memchr(piece, '[', (size_t)(end - piece)));) {
-		const char *line = memrchr(piece, '\n', (size_t)(open - piece));
-		const char *stop = memchr(open, '\n', (size_t)(end - open));
-		size_t name_len;
-		const char *name;
-
-		line = line ? line + 1 : piece;
-		stop = stop ? stop : end;
-		name = kallsyms_line_module(line, (size_t)(stop - line), &name_len);
-		if (name)
-			module_views_add(views, name, name_len, MODULE_VIEW_KALLSYMS);
-		piece = stop;
-	}
-}
-
-/*
- * The kernel makes each of its hundred thousand lines anew, some 40 ms for all of them;
- * what is ours is a search for brackets.
- */
-int module_views_kallsyms(struct triage *t, struct module_views *views, struct err *err)
-{
-	int fd = openat(t->procfd, "kallsyms", O_RDONLY | O_CLOEXEC), errnum;
-	char *buf = fd < 0 ? NULL : malloc(KALLSYMS_BYTES);
-	uint64_t total = 0;
-	size_t have = 0;
-	ssize_t n;
-
-	errnum = errno;
-	while (buf && (n = read(fd, buf + have, KALLSYMS_BYTES - have)) != 0) {
-		char *last;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		errnum = n < 0 ? errno : EFBIG;
-		if (n < 0 || (total += (uint64_t)n) > TABLE_BYTES)
-			break;
-		have += (size_t)n;
-		last = memrchr(buf, '\n', have);
-		if (!last) {
-			/* No line of it is that long. */
-			if (have == KALLSYMS_BYTES)
-				have = 0;
-			continue;
-		}
-		kallsyms_piece(views, buf, (size_t)(last - buf));
-		have -= (size_t)(last + 1 - buf);
-		memmove(buf, last + 1, have);
-		errnum = 0;
-	}
-	free(buf);
-	io_close(&fd);
-	if (buf && !errnum) {
-		views->readable |= MODULE_VIEW_KALLSYMS;
-		return 0;
-	}
-	/* ENOENT: a kernel without CONFIG_KALLSYMS. */
-	return triage_unread(t, "/proc/kallsyms", triage_reason_of(t, errnum), errnum,
-			     err);
 }

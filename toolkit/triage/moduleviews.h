@@ -48,7 +48,16 @@ void module_views_free(struct module_views *views);
 /* Read one view each. What cannot be read is emitted as `unread`. 0, or -1 with err. */
 int module_views_proc(struct triage *t, struct module_views *views, struct err *err);
 int module_views_sysfs(struct triage *t, struct module_views *views, struct err *err);
-int module_views_kallsyms(struct triage *t, struct module_views *views, struct err *err);
+
+/*
+ * Begins to read /proc/kallsyms below procfd in a thread. Ended, waited for and freed by
+ * module_symbols_end(), which takes NULL as well: then memory ran out; or by
+ * module_symbols_free() when nobody asks any more.
+ */
+struct module_symbols *module_symbols_begin(int procfd);
+int module_symbols_end(struct triage *t, struct module_symbols *symbols,
+		       struct module_views *views, struct err *err);
+void module_symbols_free(struct module_symbols *symbols);
 
 /*
  * Memory of modules that holds nothing of any module of views: emits the finding

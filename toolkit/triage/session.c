@@ -17,6 +17,7 @@
 #include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/sums.h"
+#include "toolkit/triage/moduleviews.h"
 #include "toolkit/triage/process.h"
 
 #define SCHEMA "fvol-triage/1"
@@ -289,6 +290,8 @@ int session_emit_end(struct triage *t, struct err *err)
 void session_close(struct triage *t)
 {
 	pids_join(t);
+	module_symbols_free(t->symbols);
+	t->symbols = NULL;
 	pids_free(&t->pids);
 	census_free(&t->census);
 	io_close(&t->detachedfd);

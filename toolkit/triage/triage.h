@@ -39,6 +39,7 @@ enum triage_reason {
 };
 
 struct process_lost;
+struct module_symbols;
 
 struct triage {
 	const struct options *opt; /* borrowed */
@@ -50,16 +51,18 @@ struct triage {
 	/* A procfs of our own that nobody can mount over and nobody else sees, or -1. */
 	int detachedfd;
 	int32_t self_pid;
-	uint64_t userns;       /* our own; 0: not known */
-	uint64_t ticks_per_s;  /* of start times */
-	int yama;	       /* kernel.yama.ptrace_scope; -1: none */
-	bool hidepid;	       /* /proc shows only some of the processes */
-	uint64_t capabilities; /* our own effective ones, bit by number */
-	int64_t start_ns;      /* CLOCK_REALTIME */
-	int64_t boot_ns;       /* CLOCK_REALTIME at boot */
-	struct census census;  /* who was there */
-	struct pids pids;      /* who shows whom */
-	struct out *out;       /* where records go, one at a time: */
+	uint64_t userns;		/* our own; 0: not known */
+	uint64_t ticks_per_s;		/* of start times */
+	int yama;			/* kernel.yama.ptrace_scope; -1: none */
+	bool hidepid;			/* /proc shows only some of the processes */
+	uint64_t capabilities;		/* our own effective ones, bit by number */
+	int64_t start_ns;		/* CLOCK_REALTIME */
+	int64_t boot_ns;		/* CLOCK_REALTIME at boot */
+	struct census census;		/* who was there */
+	struct census units;		/* files that collect_units() found */
+	struct module_symbols *symbols; /* see moduleviews.h; NULL: not begun */
+	struct pids pids;		/* who shows whom */
+	struct out *out;		/* where records go, one at a time: */
 	pthread_mutex_t emitting;
 	struct process_lost *lost; /* files to be saved, see process.h */
 	size_t lost_count, lost_room;
