@@ -62,6 +62,7 @@ void fake_end(void)
 	close(fake.sysfd);
 	close(fake.rootfd);
 	census_free(&fake.census);
+	census_free(&fake.units);
 }
 
 void fake_file(int dirfd, const char *path, const void *bytes, size_t len_bytes)

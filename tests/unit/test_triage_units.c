@@ -63,7 +63,7 @@ static void units_of_systemd(void)
 	CHECK(triage_lines_count("\"type\":\"unit\"") == 5);
 	CHECK(triage_lines_count("\"unread\"") == 0);
 	/* Those that the distribution did not bring are files to be looked at. */
-	CHECK(fake.census.file_count == 4);
+	CHECK(fake.units.file_count == 4);
 }
 
 static void secrets_are_left_out(void)

@@ -129,6 +129,11 @@ int collect_files(struct triage *t, struct err *err)
 	struct hidden_files *hidden = hidden_files_new(err);
 	int rc = hidden ? 0 : -1;
 
+	/* They were collected beside the processes. */
+	for (size_t i = 0; i < t->units.file_count; i++)
+		census_add_file(&t->census, t->units.files[i].major,
+				t->units.files[i].minor, t->units.files[i].inode,
+				t->units.files[i].path, t->units.files[i].roles, 0);
 	for (size_t i = 0; rc == 0 && i < t->census.file_count; i++) {
 		const struct known_file *file = &t->census.files[i];
 		struct statx st;

@@ -294,6 +294,7 @@ void session_close(struct triage *t)
 	t->symbols = NULL;
 	pids_free(&t->pids);
 	census_free(&t->census);
+	census_free(&t->units);
 	io_close(&t->detachedfd);
 	io_close(&t->rootfd);
 	io_close(&t->sysfd);

@@ -186,7 +186,7 @@ static int emit(struct unit_scan *scan, const char *path, const char *name,
 			(int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
 	scan->emitted++;
 	if (!place->distribution)
-		census_add_file(&scan->t->census, major(st->st_dev), minor(st->st_dev),
+		census_add_file(&scan->t->units, major(st->st_dev), minor(st->st_dev),
 				st->st_ino, path, FILE_ROLE_UNIT, 0);
 	return triage_emit(scan->t, doc, scan->err);
 }

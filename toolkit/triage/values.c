@@ -168,7 +168,7 @@ int triage_unread(struct triage *t, const char *what, enum triage_reason reason,
 {
 	struct json *doc = triage_record("unread", err);
 
-	t->unread[reason]++;
+	__atomic_fetch_add(&t->unread[reason], 1, __ATOMIC_RELAXED);
 	if (doc) {
 		struct json_node *root = json_root(doc);
 
@@ -190,7 +190,7 @@ struct json *triage_finding(struct triage *t, const char *kind,
 	struct json *doc = triage_record("finding", err);
 	struct json_node *root, *node;
 
-	t->findings[severity]++;
+	__atomic_fetch_add(&t->findings[severity], 1, __ATOMIC_RELAXED);
 	if (!doc)
 		return NULL;
 	root = json_root(doc);
