@@ -4,8 +4,9 @@
  * MD5|name|inode|mode_as_string|UID|GID|size|atime|mtime|ctime|crtime
  *
  * fls writes "^" for control bytes and leaves "|" as it is; mactime undoes %HH before it
- * prints. So both, and what else a terminal would obey, are \xHH here, as Plaso reads it:
- * nothing is lost, no name makes a second line, and no %1b becomes an escape.
+ * prints. So both, and what else a terminal would obey, are \xHH here, the form that
+ * Plaso has for it: nothing is lost, no name makes a second line, no %1b becomes an
+ * escape.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -81,6 +81,9 @@ const listColumn = (name, member) => ({
 	name, cell: row => list(row[member]).length ? anyList(list(row[member])) : '',
 	sort: row => list(row[member]).map(plain).join(' '),
 });
+const timeColumn = (name, member) => ({
+	name, cell: row => shown(timeText(row[member])), sort: row => string(row[member]),
+});
 /* The record whole, in the pane. */
 const wholeColumn = title => ({
 	name: '', cell: row => button('whole', 'link', () => {
@@ -291,7 +294,7 @@ function addKernelSections() {
 	addTable('bpf', 'BPF', ofType('bpf'), false, [
 		textColumn('Kind', 'kind'), textColumn('Id', 'id', 'number'),
 		textColumn('Type', 'program_type'), textColumn('Name', 'name'),
-		textColumn('Loaded', 'loaded'), textColumn('User', 'uid', 'number'),
+		timeColumn('Loaded', 'loaded'), textColumn('User', 'uid', 'number'),
 		textColumn('Attached', 'attach'),
 		{ name: 'Held by', cell: row => el('span', '', ...list(row.owners).slice(0, 8)
 			.flatMap((owner, i) => [i ? ', ' : '', processOf(owner)])),
@@ -302,10 +305,10 @@ function addOtherSections() {
 	addTable('units', 'What starts by itself', ofType('unit'), false, [
 		textColumn('Kind', 'kind'), textColumn('Path', 'path'),
 		listColumn('Lines', 'lines'), textColumn('Enabled', 'enabled'),
-		textColumn('Written', 'mtime')], [{ label: 'kind', value: row => plain(row.kind) }]);
+		timeColumn('Written', 'mtime')], [{ label: 'kind', value: row => plain(row.kind) }]);
 	addTable('sessions', 'Sessions', ofType('session'), false, [
 		textColumn('User', 'user'), textColumn('Line', 'line'), textColumn('From', 'host'),
-		textColumn('Address', 'address'), textColumn('Since', 'time'),
+		textColumn('Address', 'address'), timeColumn('Since', 'time'),
 		{ name: 'Process', cell: row => number(row.pid) || '' }, textColumn('Source', 'source')]);
 	addTable('namespaces', 'Network namespaces', ofType('namespace'), false, [
 		textColumn('Inode', 'inode', 'number'), textColumn('Processes', 'pids', 'number'),
@@ -320,8 +323,8 @@ function addOtherSections() {
 		textColumn('Path', 'path'), listColumn('Role', 'roles'),
 		{ name: 'Deleted', cell: row => row.deleted === true ? 'deleted' : '' },
 		textColumn('Size', 'size', 'number'), textColumn('Mode', 'mode'),
-		textColumn('User', 'uid', 'number'), textColumn('Written', 'mtime'),
-		textColumn('Changed', 'ctime'), textColumn('SHA-256', 'sha256', 'hash'),
+		textColumn('User', 'uid', 'number'), timeColumn('Written', 'mtime'),
+		timeColumn('Changed', 'ctime'), textColumn('SHA-256', 'sha256', 'hash'),
 		listColumn('Processes', 'pids'), wholeColumn('File')]);
 	addTable('recovered', 'Recovered', ofType('recovered'), true, [
 		{ name: 'Process', cell: processOf, sort: row => number(row.pid) },

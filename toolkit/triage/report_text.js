@@ -146,6 +146,8 @@ function shown(value, className) {
 	const length = pieces.reduce((sum, piece) => sum + piece[0].length, 0);
 	const note = cut ? el('span', 'note', ` … ${cut} more bytes in triage.jsonl`) : '';
 	if (length <= SHOWN_MAX) {
+		/* Modes, times, addresses: not to be broken for the sake of a narrow column. */
+		element.classList.toggle('short', length <= 32);
 		appendPieces(element, pieces, length);
 		element.append(note);
 		return element;
