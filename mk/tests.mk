@@ -141,12 +141,6 @@ TRIAGE_OUT_OBJ := $(patsubst %.c,build/check/obj/%.o,tests/lib/memplace.c \
 build/check/bin/fuzz_triage_from build/check/bin/test_triage_out: $(TRIAGE_OUT_OBJ)
 build/check/bin/fuzz_triage_from build/check/bin/test_triage_out: HOST_LIBS := \
 	build/check/libfvol.a $(HOST_LIBS)
-build/check/bin/triage_derive: build/check/obj/tests/report/derive.o \
-		$(filter-out %/memplace.o,$(TRIAGE_OUT_OBJ)) build/check/libfvol.a
-	@mkdir -p $(@D)
-	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
-TEST_PROGRAMS += build/check/bin/triage_derive
-test-programs: build/check/bin/triage_derive
 
 # The network of every namespace, without the rest of triage.
 TRIAGE_NETWORK := $(patsubst %.c,build/check/obj/%.o,$(wildcard toolkit/triage/net*.c)) \

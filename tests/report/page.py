@@ -89,6 +89,11 @@ def payloads(browser, path, records):
     result("page: every name is there, as it is to be shown", not missing, missing)
     result("page: no part of a name became markup or ran",
            browser.run(STRANGE) == 0 and not browser.run(PWNED), browser.run(STRANGE))
+    browser.run("document.querySelector('#summary button').click()")
+    text = browser.run("pane.innerText")
+    result("page: the header and the end are whole in their pane",
+           all(visible(v) in text for r in (records[0], records[-1]) for v in r.values()
+               if isinstance(v, str) and v not in ("header", "end")), text)
     wrong, panes = [], ""
     for pid in range(1, 121):
         browser.run(f"openProcess(ofType('process')[{pid - 1}]);"

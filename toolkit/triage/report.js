@@ -241,6 +241,9 @@ function summary() {
 			el('span', 'mark ' + (count ? severity : ''), `${count} ${severity}`))),
 		el('dl', 'facts', ...facts.flatMap(([name, fact]) =>
 			[el('dt', '', name), el('dd', '', fact)])),
+		el('p', '', button('The header and the end, whole', 'link', () =>
+			openPane(['Header and end'], part('Header', anything(header)),
+				part('End', anything(end))))),
 		header.sensitive === true ? el('p', 'note', 'Environments or memory are in the ' +
 			'evidence: treat it as you treat passwords.') : null,
 	].filter(Boolean);
