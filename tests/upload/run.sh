@@ -84,7 +84,7 @@ requests() {
 	grep -Ec -e "$1" "$proxy/requests" || :
 }
 
-for file in ${CASES:-setup strict plain capture faults keys resume presigned}; do
+for file in ${CASES:-setup strict plain capture triage faults keys resume presigned}; do
 	# shellcheck source=/dev/null
 	. "tests/upload/$file.sh"
 done
