@@ -1,7 +1,7 @@
 # The Command documents and runbooks: generated from the scripts, bound to this image by the
 # hash of its MANIFEST.
 
-DOCUMENTS := $(foreach name,Mount Capture Unmount BuildStep Acquire Intake BuildModule,\
+DOCUMENTS := $(foreach name,Mount Capture Triage Unmount BuildStep Acquire Intake BuildModule,\
 	out/documents/FVol-$(name).json)
 
 $(DOCUMENTS) out/documents/SHA256SUMS &: out/MANIFEST $(wildcard mount-scripts/*.sh) \
