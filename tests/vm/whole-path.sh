@@ -143,6 +143,44 @@ check_disk() {
 	fi
 }
 
+# The live state by its own document, on a volume of its own: disk, mounts and modules stay
+# as they were; what it wrote is sealed, and is what unmount and the document printed.
+check_triage() {
+	cp --sparse=always out/fvol.img "$dir/triage.img"
+	vm_attach "$guest" "$dir/triage.img" "$SERIAL"
+	path_step "$guest" Mount "VolumeId=$VOLUME_ID"
+	same 'mount for triage: exit code' "$STEP_CODE" 0
+	vm_disksave "$guest" "$dir/triage.disk.before"
+	path_step "$guest" Triage
+	vm_disksave "$guest" "$dir/triage.disk.after"
+	# 3: on a whole system something always ends while it is read.
+	check "triage: exit code $STEP_CODE" test "$STEP_CODE" = 0 -o "$STEP_CODE" = 3
+	path_step "$guest" Unmount
+	same 'unmount after triage: exit code' "$STEP_CODE" 0
+	check 'the volume of triage can be detached' vm_detach "$guest" "$SERIAL"
+	check "triage changed no block of the host's disk but the agent's" fsdiff \
+		"$dir/triage.disk.before" "$dir/triage.disk.after"
+	path_state "$guest" "$dir/state.after"
+	check 'triage left no mount, module or process' diff "$dir/state.before" "$dir/state.after"
+	mkdir -p "$dir/live"
+	check 'its evidence is read back' "$IMAGE_TOOL" extract "$dir/triage.img" /evidence \
+		"$dir/live"
+	live=$(find "$dir/live" -name triage.jsonl)
+	check 'its SHA256SUMS agrees' sh -c "cd '${live%/*}' && sha256sum -c SHA256SUMS"
+	same 'the document printed the hash of the records' \
+		"$(tail -n 1 "$dir/Triage.out" | jq -r .sha256)" "$(sha256sum < "$live" | cut -c 1-64)"
+	same 'and unmount the same' \
+		"$(tail -n 1 "$dir/Unmount.out" | jq -r '.triage[].sha256')" \
+		"$(sha256sum < "$live" | cut -c 1-64)"
+	check 'the chain of custody has the head that unmount printed' \
+		build/release/x86_64/bin/hash --custody verify \
+		--head "$(tail -n 1 "$dir/Unmount.out" | jq -r '.triage[].custody_head')" \
+		"${live%/*}/custody.jsonl"
+	same 'the records are whole' "$(tail -n 1 "$live" | jq -r .type)" end
+	same 'the first process is in them' \
+		"$(jq -r 'select(.type == "process" and .pid == 1) | .pid' "$live")" 1
+}
+
 # The mounted volume's catalogue is judged by its number and by the kernel's build id.
 check_catalogue() {
 	volume=/run/fvol/volume
@@ -191,6 +229,7 @@ check_evidence
 check_truth
 idle_control
 check_disk
+check_triage
 if [ "${3:-}" != no-module ]; then check_module; fi
 rm -f "$dir"/*.raw "$dir"/*disk* "$dir"/*.img
 exit "$failed"
