@@ -17,6 +17,10 @@
 #define SMALL_MAX (64 * 1024)
 #define CAP_SYS_PTRACE 19
 
+#ifndef STATX_ATTR_MOUNT_ROOT /* musl */
+#define STATX_ATTR_MOUNT_ROOT 0x2000
+#endif
+
 const char *process_step_name(enum process_step step)
 {
 	static const char *const names[STEP_COUNT] = {
@@ -313,18 +317,28 @@ static void read_links(struct process_job *job)
 	read_number(job, "sessionid", "audit_session");
 }
 
-/* A mount over /proc/PID is another file system's directory. */
+/*
+ * Is something mounted over /proc/PID? Another file system's directory is told by its
+ * device, another process's by the kernel (Linux 5.8).
+ */
 static void look_for_cover(struct process_job *job)
 {
-	struct stat above, below;
+	struct statx below;
+	struct stat above;
 	char name[24];
+	bool mounted;
 
 	snprintf(name, sizeof(name), "%d", job->pid);
 	if (fstat(job->t->procfd, &above) < 0 ||
-	    fstatat(job->t->procfd, name, &below, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    above.st_dev == below.st_dev)
+	    statx(job->t->procfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		  STATX_BASIC_STATS, &below) < 0)
 		return;
-	snprintf(name, sizeof(name), "%u:%u", major(below.st_dev), minor(below.st_dev));
+	mounted =
+		below.stx_attributes & below.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
+	if (!mounted && below.stx_dev_major == major(above.st_dev) &&
+	    below.stx_dev_minor == minor(above.st_dev))
+		return;
+	snprintf(name, sizeof(name), "%u:%u", below.stx_dev_major, below.stx_dev_minor);
 	process_find(job, "proc_overmounted", SEVERITY_HIGH, "device", name,
 		     "something is mounted over /proc/%d", job->pid);
 }
@@ -388,8 +402,10 @@ bool process_read(struct process_job *job)
 	bool same;
 
 	process_begin_step(job, STEP_STAT);
+	/* Another process's directory may be mounted there, to be taken for this one's.
+	 */
 	if ((job->skip >> STEP_STAT & 1) || !open_process(job) ||
-	    !read_stat(job, &job->stat)) {
+	    !read_stat(job, &job->stat) || job->stat.pid != job->pid) {
 		process_begin_step(job, STEP_NONE);
 		io_close(&job->dirfd);
 		return false;
