@@ -4,11 +4,12 @@ import os
 import sys
 import traceback
 
+import hiding
 import plants
 from records import Wrong
 from space import SPACE, mount
 
-MODULES = [plants]
+MODULES = [plants, hiding]
 CASES = {name: case for module in MODULES for name, case in module.CASES.items()}
 
 

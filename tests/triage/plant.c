@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/sched.h>
-#include <sched.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -265,23 +265,20 @@ static void churn(const char *how)
 }
 
 /* Threads show in no listing, and answer to signals. */
-static int thread(void *arg)
+static void *thread(void *arg)
 {
 	(void)arg;
 	pause_for_ever();
-	return 0;
+	return NULL;
 }
 
 static void threads(const char *count)
 {
-	static char stacks[64][8192];
+	pthread_t id;
 
-	for (int i = 0; i < atoi(count) && i < 64; i++)
-		if (clone(thread, stacks[i] + sizeof(stacks[i]),
-			  CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FS |
-				  CLONE_FILES,
-			  NULL) < 0)
-			die("clone");
+	for (int i = 0; i < atoi(count); i++)
+		if (pthread_create(&id, NULL, thread, NULL) != 0)
+			die("pthread_create");
 	say("");
 }
 
