@@ -94,6 +94,7 @@ kmods() {
 	run 'kmods sources' 600 sh tests/kmods/repos.sh
 	run 'kmods catalogue' 600 sh tests/kmods/catalogue.sh
 	run 'kmods hook' 300 sh tests/kmods/hook.sh
+	run 'kmods build step' 300 sh tests/kmods/build-step.sh
 	run 'kmods rpm builds' 900 sh tests/kmods/rpm-build.sh
 }
 boot() { run 'kmods boot' 900 sh tests/kmods/boot.sh; }
