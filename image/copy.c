@@ -45,9 +45,10 @@ static void sums_init(struct sums *sums, const struct copying *copying)
 
 static void sums_update(struct sums *sums, const void *data, size_t len)
 {
-	sha256_update(&sums->sha256, data, len);
 	if (sums->both)
-		sha1_update(&sums->sha1, data, len);
+		sha1_update_both(&sums->sha1, &sums->sha256, data, len);
+	else
+		sha256_update(&sums->sha256, data, len);
 }
 
 static size_t rounded(uint64_t size_bytes)

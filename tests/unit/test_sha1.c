@@ -89,6 +89,39 @@ static void agrees_with_portable(void)
 	}
 }
 
+/* Both hashes that stand at any two places of a block, fed together. */
+static void both_at_once(void)
+{
+	uint8_t one[SHA256_LEN], want[SHA256_LEN];
+	struct sha256 wide, wide_alone;
+	struct sha1 first, alone;
+
+	for (size_t before = 0; before < 130; before += 13)
+		for (size_t other = 0; other < 130; other += 26)
+			for (size_t len = 0; len < LENGTHS - 130; len += 47) {
+				sha1_init_with(&first, impl);
+				sha256_init(&wide);
+				sha1_update(&first, data, before);
+				sha256_update(&wide, data + 1, other);
+				sha1_update_both(&first, &wide, data + 2, len);
+				sha1_update_both(&first, &wide, data + 3, 64);
+				sha1_final(&first, one);
+				sha1_init_with(&alone, &sha1_portable);
+				sha1_update(&alone, data, before);
+				sha1_update(&alone, data + 2, len);
+				sha1_update(&alone, data + 3, 64);
+				sha1_final(&alone, want);
+				CHECK(memcmp(one, want, SHA1_LEN) == 0);
+				sha256_final(&wide, one);
+				sha256_init_with(&wide_alone, &sha256_portable);
+				sha256_update(&wide_alone, data + 1, other);
+				sha256_update(&wide_alone, data + 2, len);
+				sha256_update(&wide_alone, data + 3, 64);
+				sha256_final(&wide_alone, want);
+				CHECK(memcmp(one, want, SHA256_LEN) == 0);
+			}
+}
+
 static void run(const struct sha1_impl *with)
 {
 	impl = with;
@@ -96,6 +129,7 @@ static void run(const struct sha1_impl *with)
 	RUN(every_length);
 	RUN(every_split);
 	RUN(agrees_with_portable);
+	RUN(both_at_once);
 }
 
 int main(void)

@@ -49,7 +49,7 @@ static void portable_sha1_blocks(uint32_t state[5], const unsigned char *data,
 	memcpy(state, ctx.state, sizeof(ctx.state));
 }
 
-const struct sha1_impl sha1_portable = { always, portable_sha1_blocks };
+const struct sha1_impl sha1_portable = { always, portable_sha1_blocks, NULL, NULL };
 
 /* The kernel's, which the library would otherwise read from /dev. */
 static int random_bytes(void *arg, unsigned char *out, size_t len)

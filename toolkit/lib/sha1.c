@@ -63,6 +63,34 @@ void sha1_update(struct sha1 *ctx, const void *data, size_t len_bytes)
 		memcpy(hash->rest + filled, from, len_bytes);
 }
 
+void sha1_update_both(struct sha1 *sha1, struct sha256 *sha256, const void *data,
+		      size_t len_bytes)
+{
+	struct running *hash = inner(sha1);
+	struct sha256_running *wide = (struct sha256_running *)sha256->opaque;
+	const unsigned char *from = data;
+	size_t filled = (size_t)(hash->len_bytes % SHA1_BLOCK);
+	size_t head = filled ? SHA1_BLOCK - filled : 0, whole;
+
+	if (!hash->impl->both || hash->impl->beside != wide->impl ||
+	    wide->len_bytes % SHA1_BLOCK != filled || len_bytes < head + SHA1_BLOCK) {
+		sha1_update(sha1, data, len_bytes);
+		sha256_update(sha256, data, len_bytes);
+		return;
+	}
+	sha1_update(sha1, from, head);
+	sha256_update(sha256, from, head);
+	from += head;
+	whole = (len_bytes - head) / SHA1_BLOCK;
+	hash->impl->both(hash->state, wide->state, from, whole);
+	hash->len_bytes += whole * SHA1_BLOCK;
+	wide->len_bytes += whole * SHA1_BLOCK;
+	from += whole * SHA1_BLOCK;
+	len_bytes -= head + whole * SHA1_BLOCK;
+	sha1_update(sha1, from, len_bytes);
+	sha256_update(sha256, from, len_bytes);
+}
+
 void sha1_final(struct sha1 *ctx, uint8_t digest[SHA1_LEN])
 {
 	struct running *hash = inner(ctx);

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "toolkit/lib/sha256.h"
+
 #define SHA1_LEN 20
 #define SHA1_HEX_SIZE 41 /* 40 lower-case digits and a NUL */
 
@@ -19,6 +21,12 @@ struct sha1 {
 
 void sha1_init(struct sha1 *ctx);
 void sha1_update(struct sha1 *ctx, const void *data, size_t len_bytes);
+/*
+ * The same bytes into both, for little more than the price of one where the processor has
+ * instructions for them and both have taken the same number of bytes modulo 64.
+ */
+void sha1_update_both(struct sha1 *sha1, struct sha256 *sha256, const void *data,
+		      size_t len_bytes);
 /* Writes the digest; the context must be initialised again before another use. */
 void sha1_final(struct sha1 *ctx, uint8_t digest[SHA1_LEN]);
 

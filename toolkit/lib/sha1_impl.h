@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "toolkit/lib/sha1.h"
+#include "toolkit/lib/sha256_impl.h"
 
 #define SHA1_BLOCK 64
 
@@ -17,6 +18,14 @@ struct sha1_impl {
 	bool (*usable)(void); /* does this processor have the instructions? */
 	/* Takes whole blocks into the five words of the state (FIPS 180-4, 6.1.2). */
 	void (*blocks)(uint32_t state[5], const unsigned char *data, size_t blocks);
+	/*
+	 * The same blocks into a state of SHA-256, too, by the instructions of `beside`:
+	 * each of the two runs while the other waits for its results. NULL: nothing is
+	 * gained.
+	 */
+	void (*both)(uint32_t state[5], uint32_t sha256_state[8],
+		     const unsigned char *data, size_t blocks);
+	const struct sha256_impl *beside;
 };
 
 /* sha1_init() with one that the caller chose; it must be usable. */

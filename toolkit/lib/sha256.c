@@ -5,14 +5,7 @@
 
 #include "toolkit/lib/sha256_impl.h"
 
-struct running {
-	uint32_t state[8];
-	uint64_t len_bytes;
-	const struct sha256_impl *impl;
-	unsigned char rest[SHA256_BLOCK]; /* of a block that is not whole yet */
-};
-
-_Static_assert(sizeof(struct running) <= sizeof(struct sha256),
+_Static_assert(sizeof(struct sha256_running) <= sizeof(struct sha256),
 	       "struct sha256 must hold the running hash");
 
 _Alignas(16) const uint32_t sha256_k[64] = {
@@ -48,14 +41,14 @@ const struct sha256_impl *sha256_chosen(void)
 	return sha256_impls[i];
 }
 
-static struct running *inner(struct sha256 *ctx)
+static struct sha256_running *inner(struct sha256 *ctx)
 {
-	return (struct running *)ctx->opaque;
+	return (struct sha256_running *)ctx->opaque;
 }
 
 void sha256_init_with(struct sha256 *ctx, const struct sha256_impl *impl)
 {
-	*inner(ctx) = (struct running){
+	*inner(ctx) = (struct sha256_running){
 		.state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
 			   0x9b05688c, 0x1f83d9ab, 0x5be0cd19 },
 		.impl = impl,
@@ -69,7 +62,7 @@ void sha256_init(struct sha256 *ctx)
 
 void sha256_update(struct sha256 *ctx, const void *data, size_t len_bytes)
 {
-	struct running *hash = inner(ctx);
+	struct sha256_running *hash = inner(ctx);
 	const unsigned char *from = data;
 	size_t filled = (size_t)(hash->len_bytes % SHA256_BLOCK);
 	size_t take = SHA256_BLOCK - filled;
@@ -107,7 +100,7 @@ static size_t fill_block(struct sha256 *ctx, const void *data, size_t len_bytes)
 void sha256_update_two(struct sha256 *first, const void *data, size_t len_bytes,
 		       struct sha256 *second, const void *other, size_t other_bytes)
 {
-	struct running *a = inner(first), *b = inner(second);
+	struct sha256_running *a = inner(first), *b = inner(second);
 	const unsigned char *from = data, *from2 = other;
 	size_t off = 0, off2 = 0;
 
@@ -132,7 +125,7 @@ void sha256_update_two(struct sha256 *first, const void *data, size_t len_bytes,
 
 void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN])
 {
-	struct running *hash = inner(ctx);
+	struct sha256_running *hash = inner(ctx);
 	uint64_t bits = htobe64(hash->len_bytes * 8);
 	size_t filled = (size_t)(hash->len_bytes % SHA256_BLOCK);
 

@@ -33,6 +33,14 @@ struct sha256_impl {
 	sha256_pair_fn *pair; /* NULL: nothing is gained */
 };
 
+/* What stands in a struct sha256. */
+struct sha256_running {
+	uint32_t state[8];
+	uint64_t len_bytes;
+	const struct sha256_impl *impl;
+	unsigned char rest[SHA256_BLOCK]; /* of a block that is not whole yet */
+};
+
 /* FIPS 180-4, 4.2.2; aligned so that four of them are one load. */
 extern const uint32_t sha256_k[64];
 
