@@ -35,12 +35,15 @@ static bool has_place(void)
 	return opt.evidence || opt.output || opt.tar || opt.to;
 }
 
-typedef int part(struct triage *, struct err *);
+struct part {
+	int (*collect)(struct triage *, struct err *);
+	unsigned only; /* when that was asked for; 0: always */
+};
 
-static int collect_parts(part *const *parts, struct err *err)
+static int collect_parts(const struct part *part, struct err *err)
 {
-	for (; *parts && !interrupted; parts++)
-		if ((*parts)(&t, err) < 0)
+	for (; part->collect && !interrupted; part++)
+		if ((!part->only || opt.parts & part->only) && part->collect(&t, err) < 0)
 			return -1;
 	return 0;
 }
@@ -53,8 +56,12 @@ struct beside {
 
 static void *collect_beside(void *arg)
 {
-	static part *const parts[] = { collect_sessions, collect_units, collect_modules,
-				       NULL };
+	static const struct part parts[] = {
+		{ collect_sessions, PART_SESSIONS },
+		{ collect_units, PART_UNITS },
+		{ collect_modules, PART_MODULES },
+		{ NULL, 0 },
+	};
 	struct beside *beside = arg;
 
 	beside->rc = collect_parts(parts, &beside->err);
@@ -64,10 +71,19 @@ static void *collect_beside(void *arg)
 static int collect(char *const *arguments, struct err *err)
 {
 	/* Processes first: they are what changes fastest. */
-	static part *const first[] = { collect_processes, collect_hidden, NULL };
-	static part *const then[] = {
-		collect_network, collect_bpf, collect_mounts, collect_files, collect_lost,
-		collect_memory,	 NULL
+	static const struct part first[] = {
+		{ collect_processes, 0 },
+		{ collect_hidden, 0 },
+		{ NULL, 0 },
+	};
+	static const struct part then[] = {
+		{ collect_network, PART_NETWORK },
+		{ collect_bpf, PART_BPF },
+		{ collect_mounts, PART_MOUNTS },
+		{ collect_files, PART_FILES },
+		{ collect_lost, 0 },
+		{ collect_memory, 0 },
+		{ NULL, 0 },
 	};
 	struct beside beside = { 0 };
 	pthread_t thread;
@@ -76,7 +92,8 @@ static int collect(char *const *arguments, struct err *err)
 
 	if (session_emit_header(&t, arguments, err) < 0)
 		return -1;
-	t.symbols = module_symbols_begin(t.procfd);
+	if (opt.parts & PART_MODULES)
+		t.symbols = module_symbols_begin(t.procfd);
 	threaded = pthread_create(&thread, NULL, collect_beside, &beside) == 0;
 	rc = collect_parts(first, err);
 	if (threaded)

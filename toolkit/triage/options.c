@@ -33,6 +33,8 @@ static const char usage[] =
 	"      --tar FILE       the same as one tar.zst, '-' to stdout\n"
 	"      --to URL         the same as one object in S3, without a byte on a disk\n"
 	"      --from RECORDS   make the other outputs of a triage.jsonl that is there\n"
+	"      --only LIST      processes and no more than the parts in LIST: network,\n"
+	"                       modules, bpf, mounts, sessions, units, files\n"
 	"      --redact         leave out the values of environments, and of arguments that\n"
 	"                       are called secret\n"
 	"      --no-environ     read no environments\n"
@@ -61,6 +63,7 @@ enum {
 	OPT_NO_RECOVER,
 	OPT_RECOVER_MAX,
 	OPT_ALL_PIDS,
+	OPT_ONLY,
 	OPT_MEMORY,
 	OPT_PROC,
 	OPT_SYS,
@@ -80,6 +83,7 @@ static const struct option long_options[] = {
 	{ "no-hash", no_argument, NULL, OPT_NO_HASH },
 	{ "no-recover", no_argument, NULL, OPT_NO_RECOVER },
 	{ "recover-max", required_argument, NULL, OPT_RECOVER_MAX },
+	{ "only", required_argument, NULL, OPT_ONLY },
 	{ "all-pids", no_argument, NULL, OPT_ALL_PIDS },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "json", no_argument, NULL, 'j' },
@@ -91,8 +95,13 @@ static const struct option long_options[] = {
 	{ 0 },
 };
 
+/* Those that are read once all are known. */
+struct texts {
+	const char *recover_max, *only;
+};
+
 /* Where an option's text goes, or NULL when it takes none. */
-static const char **slot_of(struct options *opt, int c, const char **recover_max)
+static const char **slot_of(struct options *opt, int c, struct texts *texts)
 {
 	switch (c) {
 	case 'e':
@@ -108,7 +117,9 @@ static const char **slot_of(struct options *opt, int c, const char **recover_max
 	case OPT_FROM:
 		return &opt->from;
 	case OPT_RECOVER_MAX:
-		return recover_max;
+		return &texts->recover_max;
+	case OPT_ONLY:
+		return &texts->only;
 	case OPT_PROC:
 		return &opt->proc;
 	case OPT_SYS:
@@ -154,6 +165,34 @@ static int take_pid(struct options *opt, const char *text)
 	return 0;
 }
 
+/* A list of names with commas between them; NULL: all. */
+static bool take_parts(const char *list, unsigned *parts)
+{
+	static const struct {
+		const char *name;
+		unsigned part;
+	} known[] = {
+		{ "processes", 0 },	     { "network", PART_NETWORK },
+		{ "modules", PART_MODULES }, { "bpf", PART_BPF },
+		{ "mounts", PART_MOUNTS },   { "sessions", PART_SESSIONS },
+		{ "units", PART_UNITS },     { "files", PART_FILES },
+	};
+	size_t i, len;
+
+	*parts = list ? 0 : PART_ALL;
+	for (; list && *list; list += len + (list[len] == ',')) {
+		len = strcspn(list, ",");
+		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strlen(known[i].name) == len &&
+			    memcmp(known[i].name, list, len) == 0)
+				break;
+		if (i == sizeof(known) / sizeof(known[0]))
+			return false;
+		*parts |= known[i].part;
+	}
+	return true;
+}
+
 /* What is wrong with the combination, or NULL. */
 static const char *contradiction(struct options *opt, int rest)
 {
@@ -186,9 +225,9 @@ static const char *contradiction(struct options *opt, int rest)
 }
 
 /* One option. Returns 0, ERR_USAGE, or -1 with *code for an end at once. */
-static int take(struct options *opt, int c, const char **recover_max, int *code)
+static int take(struct options *opt, int c, struct texts *texts, int *code)
 {
-	const char **slot = slot_of(opt, c, recover_max);
+	const char **slot = slot_of(opt, c, texts);
 	int at = 0;
 
 	if (slot) {
@@ -216,19 +255,24 @@ static int take(struct options *opt, int c, const char **recover_max, int *code)
 
 int options_parse(int argc, char **argv, struct options *opt)
 {
-	const char *recover_max = NULL, *why;
+	struct texts texts = { 0 };
+	const char *why;
 	int c, bad, code = 0;
 
 	/* getopt speaks under this name. */
 	argv[0] = "triage";
 	while ((c = getopt_long(argc, argv, "e:i:o:jhV", long_options, NULL)) != -1) {
-		bad = take(opt, c, &recover_max, &code);
+		bad = take(opt, c, &texts, &code);
 		if (bad)
 			return bad < 0 ? code : bad;
 	}
 	why = contradiction(opt, argc - optind);
 	opt->recover_max_bytes = RECOVER_MAX_DEFAULT;
-	if (!why && recover_max && !s3_options_size(recover_max, &opt->recover_max_bytes))
+	if (!why && !take_parts(texts.only, &opt->parts))
+		why = "--only takes a list of processes, network, modules, bpf, mounts, "
+		      "sessions, units and files";
+	if (!why && texts.recover_max &&
+	    !s3_options_size(texts.recover_max, &opt->recover_max_bytes))
 		why = "--recover-max takes a number with K, M or G";
 	if (!why && opt->to)
 		why = s3_options_target(&opt->s3, opt->to);

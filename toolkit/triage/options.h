@@ -10,6 +10,18 @@
 
 #define TRIAGE_MEMORY_MAX 16
 
+/* What is collected besides processes. */
+enum {
+	PART_NETWORK = 1,
+	PART_MODULES = 2,
+	PART_BPF = 4,
+	PART_MOUNTS = 8,
+	PART_SESSIONS = 16,
+	PART_UNITS = 32,
+	PART_FILES = 64,
+	PART_ALL = 127,
+};
+
 struct options {
 	const char *evidence, *instance; /* EVIDENCE/INSTANCE/TIME/ */
 	const char *output;		 /* a new directory */
@@ -21,7 +33,8 @@ struct options {
 	bool no_hash;	 /* executables are not hashed */
 	bool no_recover; /* deleted files are not saved */
 	bool redact, json;
-	bool all_pids; /* every pid is asked, also those never given out */
+	unsigned parts; /* bits of PART_ */
+	bool all_pids;	/* every pid is asked, also those never given out */
 	bool no_environ;
 	int32_t memory[TRIAGE_MEMORY_MAX]; /* pids whose memory is saved */
 	size_t memory_count;
