@@ -57,6 +57,7 @@ struct beside {
 static void *collect_beside(void *arg)
 {
 	static const struct part parts[] = {
+		{ collect_task, 0 },
 		{ collect_sessions, PART_SESSIONS },
 		{ collect_units, PART_UNITS },
 		{ collect_modules, PART_MODULES },

@@ -142,6 +142,7 @@ int collect_processes(struct triage *t, struct err *err); /* fills t->census */
 int collect_hidden(struct triage *t, struct err *err);	  /* processes */
 int collect_lost(struct triage *t, struct err *err);	  /* saves files without a name */
 int collect_memory(struct triage *t, struct err *err);	  /* of --memory */
+int collect_task(struct triage *t, struct err *err);	  /* of ECS */
 int collect_network(struct triage *t, struct err *err);
 int collect_modules(struct triage *t, struct err *err); /* and the record `kernel` */
 int collect_bpf(struct triage *t, struct err *err);
