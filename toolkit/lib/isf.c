@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "toolkit/lib/base64.h"
 #include "toolkit/lib/isf_types.h"
 
 /* The text being made. After the first error nothing more is written. */
@@ -84,26 +85,11 @@ static void put_i64(struct out *out, int64_t value)
 
 static void put_base64(struct out *out, const char *data, size_t len)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	char text[BASE64_SIZE(48)];
 
-	for (size_t i = 0; i < len; i += 3) {
-		size_t left = len - i;
-		uint32_t word = (uint32_t)(unsigned char)data[i] << 16;
-		char four[4];
-
-		if (left > 1)
-			word |= (uint32_t)(unsigned char)data[i + 1] << 8;
-		if (left > 2)
-			word |= (unsigned char)data[i + 2];
-		for (int k = 0; k < 4; k++)
-			four[k] = letters[word >> (18 - 6 * k) & 63];
-		if (left < 3)
-			four[3] = '=';
-		if (left < 2)
-			four[2] = '=';
-		raw(out, four, 4);
-	}
+	for (size_t i = 0; i < len; i += 48)
+		raw(out, text,
+		    base64_encode(data + i, len - i < 48 ? len - i : 48, text));
 }
 
 static void put_name(struct writer *w, uint32_t id)

@@ -6,28 +6,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "toolkit/lib/base64.h"
 #include "toolkit/lib/s3_call.h"
 #include "toolkit/lib/xml.h"
 
 void s3_base64(const uint8_t digest[SHA256_LEN], char out[S3_BASE64_SIZE])
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *to = out;
-
-	for (size_t i = 0; i < SHA256_LEN; i += 3) {
-		uint32_t three = (uint32_t)digest[i] << 16;
-
-		if (i + 1 < SHA256_LEN)
-			three |= (uint32_t)digest[i + 1] << 8;
-		if (i + 2 < SHA256_LEN)
-			three |= digest[i + 2];
-		*to++ = digits[three >> 18];
-		*to++ = digits[three >> 12 & 63];
-		*to++ = i + 1 < SHA256_LEN ? digits[three >> 6 & 63] : '=';
-		*to++ = i + 2 < SHA256_LEN ? digits[three & 63] : '=';
-	}
-	*to = '\0';
+	base64_encode(digest, SHA256_LEN, out);
 }
 
 bool s3_etag(const char *header, char etag[S3_ETAG_SIZE])

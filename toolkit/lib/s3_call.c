@@ -1,4 +1,5 @@
 #include "toolkit/lib/s3_call.h"
+#include "toolkit/lib/base64.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,32 +145,8 @@ void s3_call_header(struct s3_call *call, const char *name, const char *value)
 
 bool s3_from_base64(const char *text, uint8_t digest[SHA256_LEN])
 {
-	uint8_t out[33];
-	uint32_t bits = 0;
-
-	if (strlen(text) != S3_BASE64_SIZE - 1 || text[S3_BASE64_SIZE - 2] != '=')
-		return false;
-	for (size_t i = 0; i < 44; i++) {
-		char c = text[i];
-		int value = c >= 'A' && c <= 'Z'   ? c - 'A'
-			    : c >= 'a' && c <= 'z' ? c - 'a' + 26
-			    : c >= '0' && c <= '9' ? c - '0' + 52
-			    : c == '+'		   ? 62
-			    : c == '/'		   ? 63
-			    : i == 43		   ? 0
-						   : -1;
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)value;
-		if (i % 4 == 3) {
-			out[i / 4 * 3] = (uint8_t)(bits >> 16);
-			out[i / 4 * 3 + 1] = (uint8_t)(bits >> 8);
-			out[i / 4 * 3 + 2] = (uint8_t)bits;
-		}
-	}
-	memcpy(digest, out, SHA256_LEN);
-	return true;
+	return strlen(text) == S3_BASE64_SIZE - 1 &&
+	       base64_decode(text, S3_BASE64_SIZE - 1, digest, SHA256_LEN) == SHA256_LEN;
 }
 
 int s3_call_xml(struct s3 *s3, xml_element *element, void *arg, struct err *err)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "toolkit/lib/base64.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/json.h"
 #include "toolkit/lib/xzfile.h"
@@ -261,39 +262,14 @@ static int check_metadata(struct checking *c)
 	return 0;
 }
 
-/* The bytes of base64. Returns their number, or -1. */
-static int decode(const char *text, char *out, size_t room)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t len = strcspn(text, "="), n = 0;
-	uint32_t word = 0;
-	int bits = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		const char *letter = strchr(letters, text[i]);
-
-		if (!letter)
-			return -1;
-		word = word << 6 | (uint32_t)(letter - letters);
-		bits += 6;
-		if (bits < 8)
-			continue;
-		if (n == room)
-			return -1;
-		bits -= 8;
-		out[n++] = (char)(word >> bits);
-	}
-	return (int)n;
-}
-
 static int check_banner(struct checking *c)
 {
 	const struct json_value *symbol =
 		json_get(json_get(c->top, "symbols"), "linux_banner");
 	const char *text = json_str(json_get(symbol, "constant_data"));
 	char banner[VMLINUX_BANNER_MAX];
-	int n = text ? decode(text, banner, sizeof(banner) - 1) : -1;
+	ssize_t n =
+		text ? base64_decode(text, strlen(text), banner, sizeof(banner) - 1) : -1;
 	size_t len;
 
 	c->in = "linux_banner";
