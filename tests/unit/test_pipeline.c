@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -338,6 +339,42 @@ static void an_existing_image_is_kept(void)
 	tear_down();
 }
 
+/* Is any page of it mapped? */
+static bool is_mapped(unsigned char *start, size_t len)
+{
+	bool mapped = false;
+
+	for (size_t at = 0; at < len; at += IO_BLOCK)
+		mapped |= msync(start + at, IO_BLOCK, MS_ASYNC) == 0;
+	return mapped;
+}
+
+/* What is kept holds what it held, and releasing it forgets nothing. */
+static void an_arena_shrinks_once(void)
+{
+	unsigned char *map;
+	size_t len;
+
+	pipeline = (struct pipeline){ .layout = LAYOUT_LIME,
+				      .arena_bytes = 2 * PIPELINE_ARENA_MIN,
+				      .workers = 1,
+				      .hash = true };
+	pipeline_arena_shrink(&pipeline);
+	CHECK(pipeline_arena_take(&pipeline, &err) == 0);
+	map = pipeline.map;
+	len = pipeline.map_bytes;
+	CHECK(len > PIPELINE_ARENA_MIN && len <= 2 * PIPELINE_ARENA_MIN);
+	memset(map, 7, len);
+	pipeline_arena_shrink(&pipeline);
+	CHECK(pipeline.map == map && pipeline.map_bytes == PIPELINE_ARENA_MIN);
+	CHECK(!is_mapped(map + PIPELINE_ARENA_MIN, len - PIPELINE_ARENA_MIN));
+	CHECK(map[0] == 7 && map[PIPELINE_ARENA_MIN - 1] == 7);
+	pipeline_arena_shrink(&pipeline);
+	CHECK(pipeline.map_bytes == PIPELINE_ARENA_MIN && map[0] == 7);
+	pipeline_arena_release(&pipeline);
+	CHECK(!pipeline.map && !is_mapped(map, PIPELINE_ARENA_MIN));
+}
+
 static void lime_header_is_golden(void)
 {
 	static const unsigned char want[LIME_HEADER_BYTES] =
@@ -393,6 +430,7 @@ static void a_bad_kcore_is_an_error(void)
 int main(void)
 {
 	RUN(lime_header_is_golden);
+	RUN(an_arena_shrinks_once);
 	RUN(every_byte_is_in_its_place);
 	RUN(avml_is_hashed_as_it_is_written);
 	RUN(what_the_source_does_not_give_is_a_gap);

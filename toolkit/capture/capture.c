@@ -390,6 +390,7 @@ static int capture_into(int dirfd, struct err *err)
 	rc = write_image(dirfd, err);
 	cap.end_ns = clock_ns(CLOCK_REALTIME);
 	cap.booted_at_end_ns = cap.end_ns - clock_ns(CLOCK_BOOTTIME);
+	pipeline_arena_shrink(&cap.pipeline);
 	/* Only now: what is asked of the machine takes pages of it. */
 	record_vmcoreinfo(cap.env.proc_dirfd, cap.pipeline.map, cap.pipeline.map_bytes,
 			  cap.vmcoreinfo);

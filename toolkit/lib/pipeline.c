@@ -447,6 +447,23 @@ void pipeline_arena_release(struct pipeline *p)
 	p->map = NULL;
 }
 
+void pipeline_arena_shrink(struct pipeline *p)
+{
+	unsigned char *rest;
+
+	if (!p->map || p->map_bytes <= PIPELINE_ARENA_MIN)
+		return;
+	rest = p->map + PIPELINE_ARENA_MIN;
+	/*
+	 * Unlocked by itself: the kernel keeps the last pages that it unlocks on a list
+	 * that it clears when it is next called to unmap something. The processor that
+	 * frees pages is the first to take them again.
+	 */
+	munlock(rest, p->map_bytes - PIPELINE_ARENA_MIN);
+	if (munmap(rest, p->map_bytes - PIPELINE_ARENA_MIN) == 0)
+		p->map_bytes = PIPELINE_ARENA_MIN;
+}
+
 uint64_t pipeline_log_bytes(const struct pipeline *p)
 {
 	uint64_t chunks = ranges_bytes(p->ranges) / p->chunk_bytes + p->ranges->count;

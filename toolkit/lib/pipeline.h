@@ -115,6 +115,12 @@ size_t pipeline_arena_for(uint64_t memory_bytes);
 int pipeline_arena_take(struct pipeline *pipeline, struct err *err);
 void pipeline_arena_release(struct pipeline *pipeline);
 
+/*
+ * After the last run: gives all of the arena but PIPELINE_ARENA_MIN back (->map_bytes
+ * tells). What is done next takes these pages of the machine again, and no other ones.
+ */
+void pipeline_arena_shrink(struct pipeline *pipeline);
+
 /* The most that the log can become; after pipeline_arena_take(). */
 uint64_t pipeline_log_bytes(const struct pipeline *pipeline);
 
