@@ -339,6 +339,16 @@ static void an_existing_image_is_kept(void)
 	tear_down();
 }
 
+static void the_arena_follows_the_memory(void)
+{
+	CHECK(pipeline_arena_for(512ull << 20) == 256 * 1024);
+	CHECK(pipeline_arena_for(4ull << 30) == 256 * 1024);
+	CHECK(pipeline_arena_for((8ull << 30) - 1) == 256 * 1024);
+	CHECK(pipeline_arena_for(8ull << 30) == 512 * 1024);
+	CHECK(pipeline_arena_for(16ull << 30) == 1024 * 1024);
+	CHECK(pipeline_arena_for(1ull << 40) == 1024 * 1024);
+}
+
 /* Is any page of it mapped? */
 static bool is_mapped(unsigned char *start, size_t len)
 {
@@ -430,6 +440,7 @@ static void a_bad_kcore_is_an_error(void)
 int main(void)
 {
 	RUN(lime_header_is_golden);
+	RUN(the_arena_follows_the_memory);
 	RUN(an_arena_shrinks_once);
 	RUN(every_byte_is_in_its_place);
 	RUN(avml_is_hashed_as_it_is_written);

@@ -38,7 +38,7 @@ static const char usage[] =
 	"  -f, --format NAME     lime (default), avml (compressed), raw (padded), zst (lime in\n"
 	"                        seekable zstd)\n"
 	"      --arena SIZE      memory that the image passes through, with K or M (default\n"
-	"                        1/4096 of all, 256K to 1M)\n"
+	"                        1/16384 of all, 256K to 1M)\n"
 	"      --workers N       threads that hash and compress (default: one a processor,\n"
 	"                        at most 4)\n"
 	"      --no-hash         make no SHA-256\n"
