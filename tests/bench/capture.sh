@@ -9,7 +9,7 @@ usage() {
 	cat <<-'END'
 		usage: capture.sh [OPTION...]
 		  --memory MIB      size of the guests (default 1024)
-		  --also 'MIB...'   measure capture alone in guests of these sizes, too
+		  --also 'MIB...'   measure capture in guests of these sizes, too (no peers)
 		  --ours            no peers
 		  --mode NAME=ARGS  one more mode of capture: its options, by blanks (repeatable)
 		  --arch ARCH       x86_64 (default) or aarch64
@@ -122,6 +122,7 @@ measure_sizes() {
 	for size in $also; do
 		bench_volume "$size" || exit 5
 		measure "ours-$size" "$size" capture
+		[ "$nohash" = none ] || measure "ours-nohash-$size" "$size" capture --no-hash
 		measure "ours-path-$size" "$size" document
 		rm -f "$VM_DIR/volume-$size.img"
 	done
@@ -177,6 +178,8 @@ report_walls() {
 report() {
 	against_peers planted_percent ours tool_planted '>=99.7'
 	against_peers changed_pages ours tool_beyond '<=400'
+	[ "$nohash" = none ] ||
+		figure changed_pages_nohash "$(value "$nohash" tool_beyond)" '' '<=400'
 	against_peers equal_percent ours tool_equal '>=99.5'
 	report_walls
 	against_peers path_changed_pages ours-path path_beyond reported
@@ -186,14 +189,24 @@ report() {
 		"<=$((arena_kib + 4096))"
 	[ "$nohash" = none ] || figure peak_rss_kib_nohash "$(value "$nohash" rss_kib)" '' \
 		"<=$((arena_kib + 4096))"
-	for size in $also; do
-		figure "changed_pages@$size" "$(value "ours-$size" tool_beyond)" \
-			"$(value ours tool_beyond)" '<=400'
-		figure "path_changed_pages@$size" "$(value "ours-path-$size" path_beyond)" \
-			"$(value ours-path path_beyond)" reported
-		figure "peak_rss_kib@$size" "$(value "ours-$size" rss_kib)" '' "<=$((arena_kib + 4096))"
-	done
+	for size in $also; do report_size "$size"; done
 	report_modes
+}
+
+# Arguments: MIB. The peers of its figures are those of the first size.
+report_size() {
+	figure "changed_pages@$1" "$(value "ours-$1" tool_beyond)" \
+		"$(value ours tool_beyond)" '<=400'
+	[ "$nohash" = none ] ||
+		figure "changed_pages_nohash@$1" "$(value "ours-nohash-$1" tool_beyond)" \
+			"$(value "$nohash" tool_beyond)" '<=400'
+	figure "planted_percent@$1" "$(value "ours-$1" tool_planted)" \
+		"$(value ours tool_planted)" '>=99.7'
+	figure "equal_percent@$1" "$(value "ours-$1" tool_equal)" \
+		"$(value ours tool_equal)" '>=99.5'
+	figure "path_changed_pages@$1" "$(value "ours-path-$1" path_beyond)" \
+		"$(value ours-path path_beyond)" reported
+	figure "peak_rss_kib@$1" "$(value "ours-$1" rss_kib)" '' "<=$((arena_kib + 4096))"
 }
 
 report_modes() {
