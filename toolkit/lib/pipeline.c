@@ -46,12 +46,23 @@ struct engine {
 
 static struct engine engine;
 
-/* Hashing keeps one thread busy; packing takes all there are. */
+/*
+ * Only the log tells the hash of a chunk. It is a worker's, who packs the chunk as well;
+ * without packing it is made with the hash of the whole, where both cost little more than
+ * one.
+ */
+static bool hashes_apart(const struct pipeline *p)
+{
+	return p->hash && p->log &&
+	       (p->layout == LAYOUT_ENCODER || !sha256_two_are_cheap());
+}
+
+/* Each hash keeps one thread busy; packing takes all there are. */
 static unsigned worker_count(const struct pipeline *p)
 {
 	if (p->layout == LAYOUT_ENCODER)
 		return p->workers;
-	return p->hash ? 1 : 0;
+	return p->hash + hashes_apart(p);
 }
 
 static bool writer_works(const struct pipeline *p)
@@ -129,14 +140,17 @@ static bool all_zero(const unsigned char *data, size_t len)
 
 static void work(struct engine *e, struct chunk *chunk, void *scratch)
 {
-	/* Only the log tells the hash of a chunk. */
-	if (e->p->hash && e->p->log)
+	const struct pipeline *p = e->p;
+
+	if (hashes_apart(p))
 		sha256(chunk->data, chunk->len_bytes, chunk->sha256);
 	chunk->packed_len = 0;
-	chunk->zero = all_zero(chunk->data, chunk->len_bytes);
-	if (!chunk->zero)
-		chunk->packed_len = e->p->encoder->pack(chunk->data, chunk->len_bytes,
-							chunk->packed, scratch);
+	if (p->layout == LAYOUT_ENCODER) {
+		chunk->zero = all_zero(chunk->data, chunk->len_bytes);
+		if (!chunk->zero)
+			chunk->packed_len = p->encoder->pack(
+				chunk->data, chunk->len_bytes, chunk->packed, scratch);
+	}
 	ring_did(&e->ring, chunk, RING_WORK);
 }
 
@@ -156,10 +170,9 @@ static void hash(struct engine *e, struct chunk *chunk)
 	struct sha256 own;
 
 	hash_header(e, chunk);
-	if (e->p->layout == LAYOUT_ENCODER || !e->p->log) {
+	if (!e->p->log || hashes_apart(e->p)) {
 		sha256_update(&e->whole, chunk->data, chunk->len_bytes);
 	} else {
-		/* What is not packed needs no other work: both hashes at once. */
 		sha256_init(&own);
 		sha256_update_two(&e->whole, chunk->data, chunk->len_bytes, &own,
 				  chunk->data, chunk->len_bytes);
@@ -478,7 +491,7 @@ static void lay_out(struct engine *e)
 	unsigned char *at = p->map;
 
 	e->ring.slots = slot_count(p);
-	e->ring.todo = (p->layout == LAYOUT_ENCODER ? RING_WORK : 0u) |
+	e->ring.todo = (p->layout == LAYOUT_ENCODER || hashes_apart(p) ? RING_WORK : 0u) |
 		       (p->hash ? RING_HASH : 0u);
 	sha256_init(&e->whole);
 	e->ring.writer_works = writer_works(p);

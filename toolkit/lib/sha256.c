@@ -123,6 +123,11 @@ void sha256_update_two(struct sha256 *first, const void *data, size_t len_bytes,
 	sha256_update(second, from2 + off2, other_bytes - off2);
 }
 
+bool sha256_two_are_cheap(void)
+{
+	return sha256_chosen()->pair != NULL;
+}
+
 void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN])
 {
 	struct sha256_running *hash = inner(ctx);

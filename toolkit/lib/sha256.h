@@ -27,6 +27,8 @@ void sha256_update(struct sha256 *ctx, const void *data, size_t len_bytes);
  */
 void sha256_update_two(struct sha256 *first, const void *data, size_t len_bytes,
 		       struct sha256 *second, const void *other, size_t other_bytes);
+/* Is that cheaper than one after the other on this processor? */
+bool sha256_two_are_cheap(void);
 /* Writes the digest; the context must be initialised again before another use. */
 void sha256_final(struct sha256 *ctx, uint8_t digest[SHA256_LEN]);
 
