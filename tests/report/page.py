@@ -77,10 +77,14 @@ def payloads(browser, path, records):
     browser.open(url(path))
     result("page: it is drawn when it is loaded",
            browser.run("document.body.classList.contains('ready')"))
-    result("page: environments wait to be asked for",
-           "verysecret" not in browser.run(TEXT) and
-           "verysecret" not in browser.run("document.body.innerHTML.replaceAll("
-                                           "/<script type[^]*?<.script>/g, '')"))
+    browser.run("openProcess(ofType('process')[6])")
+    before = browser.run("document.body.innerHTML.replaceAll("
+                         "/<script type[^]*?<.script>/g, '')")
+    browser.run("[...document.querySelectorAll('#pane button')]"
+                ".find(one => one.textContent.includes('variables')).click()")
+    result("page: environments wait to be asked for", "verysecret" not in before and
+           "verysecret" in browser.run("pane.innerText"))
+    browser.run("closePane()")
     browser.run(OPEN_ALL)
     text = browser.run(TEXT)
     missing = [visible(r[k]) for r in records for k in ("path", "text", "name", "user", "point")
