@@ -195,7 +195,7 @@ function gaps() {
 		said.push('Not read: ' + counts.map(([reason, count]) =>
 			`${number(count)} ${Object.hasOwn(REASONS, reason) ? REASONS[reason] : plain(reason)}`).join(', ') + '.');
 	if (incoherent)
-		said.push(`${incoherent} processes changed while they were read.`);
+		said.push(`${incoherent} process${incoherent === 1 ? "" : "es"} changed while being read.`);
 	if (header.redacted === true)
 		said.push('Environments were redacted.');
 	return said;
