@@ -1,6 +1,6 @@
 #!/bin/sh
-# The path on one screen: a machine is running, the volume is attached, mount, capture and
-# unmount run as the SSM agent runs them, and the evidence is read back. demo.sh
+# The path on one screen: a machine is running, the volume is attached, mount, capture,
+# triage and unmount run as the SSM agent runs them, and the evidence is read back. demo.sh
 set -eu
 export LC_ALL=C
 # shellcheck source=tests/vm/vm.sh
@@ -42,6 +42,7 @@ cp --sparse=always out/fvol.img "$dir/volume.img"
 vm_attach "$guest" "$dir/volume.img" "$SERIAL"
 document "$guest" Mount "VolumeId=$VOLUME_ID"
 document "$guest" Capture
+document "$guest" Triage
 document "$guest" Unmount
 vm_detach "$guest" "$SERIAL"
 
@@ -53,4 +54,6 @@ dump=$(find "$dir/evidence" -name memory.lime)
 (cd "${dump%/*}" && sha256sum -c SHA256SUMS) | sed 's/^/  /'
 "$VM_TOOLS/limecheck" planted "$dump" "$dir/plant" > "$dir/planted"
 sed 's/^/  planted pages: /' "$dir/planted"
-printf '\nThe image is %s\n' "$dump"
+live=$(find "$dir/evidence" -name triage.jsonl)
+(cd "${live%/*}" && sha256sum -c SHA256SUMS) | sed 's/^/  /'
+printf '\nThe image is %s,\nthe report %s\n' "$dump" "${live%/*}/report.html"
