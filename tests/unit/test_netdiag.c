@@ -28,7 +28,7 @@ static void begin(uint16_t type, const void *body, size_t len)
 
 	memcpy(data + used, &header, sizeof(header));
 	memcpy(data + used + sizeof(header), body, len);
-	used += NLMSG_ALIGN(sizeof(header) + len);
+	used += (sizeof(header) + len + 3) & ~(size_t)3;
 }
 
 /* To the message that begins at `message`. */
@@ -38,10 +38,10 @@ static void attribute(size_t message, uint16_t type, const void *value, size_t l
 			       .nla_type = type };
 	uint32_t all;
 
-	memset(data + used, 0, NLA_ALIGN(sizeof(attr) + len));
+	memset(data + used, 0, ((sizeof(attr) + len + 3) & ~(size_t)3));
 	memcpy(data + used, &attr, sizeof(attr));
 	memcpy(data + used + sizeof(attr), value, len);
-	used += NLA_ALIGN(sizeof(attr) + len);
+	used += ((sizeof(attr) + len + 3) & ~(size_t)3);
 	all = (uint32_t)(used - message);
 	memcpy(data + message, &all, sizeof(all));
 }
