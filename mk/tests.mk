@@ -150,3 +150,5 @@ build/check/bin/netcollect: build/check/obj/tests/triage/netcollect.o $(TRIAGE_N
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
 test-programs: build/check/bin/netcollect
+build/check/bin/test_triage_net: $(TRIAGE_NETWORK)
+build/check/bin/test_triage_net: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)

@@ -131,6 +131,7 @@ report() { run report 300 sh tests/report/run.sh; }
 publish() { run publish 600 sh tests/ebs/run.sh; }
 triage() {
 	run triage 900 sh tests/triage/run.sh x86_64
+	run 'triage network' 300 sh tests/triage/net.sh
 	run 'triage aarch64' 600 sh tests/triage/run.sh aarch64
 }
 reproducible() { run reproducible 2400 sh tests/reproducible/run.sh; }
