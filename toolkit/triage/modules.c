@@ -133,11 +133,17 @@ static int hidden_finding(struct triage *t, const struct module_views *views,
 	if (!doc)
 		return -1;
 	triage_add_text(doc, subject, "module", seen->name, strlen(seen->name));
-	for (unsigned i = 0; i < MODULE_VIEWS; i++)
-		json_add_str(doc, evidence, module_view_names[i],
-			     seen->views >> i & 1	? "present"
-			     : views->readable >> i & 1 ? "absent"
-							: "not read");
+	for (unsigned i = 0; i < MODULE_VIEWS; i++) {
+		bool present = seen->views >> i & 1;
+
+		/* Not every module is hooked or has memory that can be told. */
+		if (present || (1u << i) & (MODULE_VIEW_PROC | MODULE_VIEW_SYSFS |
+					    MODULE_VIEW_KALLSYMS))
+			json_add_str(doc, evidence, module_view_names[i],
+				     present			? "present"
+				     : views->readable >> i & 1 ? "absent"
+								: "not read");
+	}
 	json_add_u64(doc, json_root(doc), "rechecked", rechecked);
 	return triage_emit(t, doc, err);
 }
