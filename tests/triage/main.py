@@ -5,11 +5,12 @@ import sys
 import traceback
 
 import hiding
+import limits
 import plants
 from records import Wrong
 from space import SPACE, mount
 
-MODULES = [plants, hiding]
+MODULES = [plants, hiding, limits]
 CASES = {name: case for module in MODULES for name, case in module.CASES.items()}
 
 

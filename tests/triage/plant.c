@@ -35,6 +35,13 @@ static void pause_for_ever(void)
 		pause();
 }
 
+static void sleep_ms(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
 static void say(const char *what)
 {
 	dprintf(STDOUT_FILENO, "ready %s\n", what);
@@ -93,20 +100,48 @@ static void unterminated(const char *text)
 	say("");
 }
 
-/* Arguments in a file that nobody brings; environment likewise. */
+struct lock {
+	int memfd;
+	const char *page;
+};
+
+/* Reads the page through /proc, which holds the lock of the address space meanwhile. */
+static void *hold_lock(void *arg)
+{
+	const struct lock *lock = arg;
+	char byte;
+
+	if (pread(lock->memfd, &byte, 1, (off_t)(uintptr_t)lock->page) == 1)
+		die("the page was brought");
+	return NULL;
+}
+
+/* Waits to change the address space: who only wants to look stands behind it. */
+static void *want_lock(void *arg)
+{
+	(void)arg;
+	sleep_ms(200);
+	mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return NULL;
+}
+
+/* What stands in this address space cannot be looked at any more, by anybody. */
 static void blocked(const char *path)
 {
+	static struct lock lock;
+	pthread_t thread;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *page;
 
 	if (fd < 0)
 		die(path);
-	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (page == MAP_FAILED)
+	lock.page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	lock.memfd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	if (lock.page == MAP_FAILED || lock.memfd < 0)
 		die("mmap");
-	close(fd);
-	move_arguments((uintptr_t)page, (uintptr_t)page + 100);
 	say("");
+	if (pthread_create(&thread, NULL, want_lock, NULL) != 0 ||
+	    pthread_create(&thread, NULL, hold_lock, &lock) != 0)
+		die("pthread_create");
 }
 
 static void name(const char *hex)
@@ -172,13 +207,6 @@ static void trace_another(void)
 		die("PTRACE_SEIZE");
 	snprintf(text, sizeof(text), "%d", child);
 	say(text);
-}
-
-static void sleep_ms(long ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&ts, NULL);
 }
 
 /*

@@ -1,0 +1,128 @@
+"""Cases: what may not be read, and what cannot."""
+
+import os
+import subprocess
+import sys
+import time
+
+from records import check, same, texts
+from space import (NOBODY, REFUSE, ROOT, SPACE, Plant, call, command_of, everybody, mount, read,
+                   records, triage, without)
+
+
+def accounted(found, plants):
+    """Everybody has a record or is listed; nobody is called hidden."""
+    check(not found.findings("hidden_process"),
+          f"called hidden: {found.findings('hidden_process')[:3]}")
+    listed = {int(entry["what"].split()[1]): entry["reason"] for entry in found.of("unread")
+              if entry["what"].startswith("process ")}
+    for plant in plants:
+        check(plant.pid in found.by_pid or plant.pid in listed,
+              f"process {plant.pid} is neither recorded nor listed")
+    return listed
+
+
+def nobody():
+    """without any capability: what is refused is listed, with the capability"""
+    mine = Plant([b"of nobody"], before=lambda: (os.setgid(65534), os.setuid(65534)))
+    others = [Plant([b"of root", bytes([65 + i])], [b"SECRET=1"]) for i in range(3)]
+    found = records(under=NOBODY, code=3)
+    listed = accounted(found, [mine, *others])
+    check(not listed, f"listed as a whole: {listed}")
+    for plant in others:
+        process = found.process(plant.pid)
+        same("argv", texts(process["argv"]), plant.argv)
+        check("environ" not in process and "sha256" not in process.get("exe", {}),
+              "read without the right to")
+        for what in ("environ", "exe", "fd", "maps", "cwd", "root", "ns"):
+            same(f"why {what} was not read", found.unread(process, what), "capability")
+    same("capabilities", int(found.header["capabilities"], 16), 0)
+    check(not found.end["complete"], "called complete")
+    process = found.process(mine.pid)
+    same("uid", process["uid"], [65534] * 4)
+
+
+def hidepid():
+    """hidepid=2: the processes of others are listed as that, and not called hidden"""
+    mount("-o", "remount,hidepid=2", "none", "/proc")
+    mine = Plant([b"of nobody"], before=lambda: (os.setgid(65534), os.setuid(65534)))
+    others = [Plant([b"of root"]) for _ in range(3)]
+    found = records(under=NOBODY, code=3)
+    listed = accounted(found, [mine, *others])
+    for plant in others:
+        same(f"why process {plant.pid} was not read", listed.get(plant.pid), "hidepid")
+    same("argv", texts(found.process(mine.pid)["argv"]), mine.argv)
+    check(found.header["hidepid"] in ("2", "invisible"), found.header.get("hidepid"))
+
+
+def hidepid_ptrace():
+    """hidepid=2 with CAP_SYS_PTRACE: everybody is there"""
+    mount("-o", "remount,hidepid=2", "none", "/proc")
+    plants = [Plant([b"of nobody"], before=lambda: (os.setgid(65534), os.setuid(65534))),
+              Plant([b"of root"])]
+    found = records(under=without("sys_admin"))
+    check(not accounted(found, plants), "listed as hidden by hidepid")
+    for plant in plants:
+        same("argv", texts(found.process(plant.pid)["argv"]), plant.argv)
+        check("unread" not in found.process(plant.pid), "something was not read")
+
+
+def seccomp():
+    """a filter refuses kill, pidfd_open, ptrace, bpf and fsopen: nothing is made up"""
+    plants = [Plant([b"plain"]), Plant([b"threads"], mode="threads 10")]
+    for under in ([REFUSE], [*NOBODY, REFUSE]):
+        found = records(under=under, code=3)
+        check(not accounted(found, plants), "listed although /proc shows them")
+        for plant in plants:
+            same("argv", texts(found.process(plant.pid)["argv"]), plant.argv)
+        check(not found.header["detached_procfs"], "fsopen was not refused")
+        reasons = [entry for entry in found.of("unread") if entry["reason"] == "seccomp"]
+        check(reasons, "nothing says that seccomp refused a view: "
+              f"{[(e['what'], e['reason']) for e in found.of('unread')]}")
+
+
+def seccomp_covered():
+    """a filter refuses every view but /proc: a covered process is not called complete"""
+    plant = Plant([b"covered"])
+    mount("-t", "tmpfs", "none", f"/proc/{plant.pid}")
+    found = records(under=[REFUSE], code=3)
+    said = [entry for entry in found.of("unread") if entry["what"] == f"process {plant.pid}"]
+    check(said or found.findings("proc_overmounted", plant.pid) or
+          found.findings("hidden_process", plant.pid),
+          f"nothing is said of process {plant.pid}")
+
+
+def blocked():
+    """processes that nobody can look at, for a read of them never ends"""
+    os.mkdir(f"{SPACE}/fuse")
+    server = subprocess.Popen([sys.executable, f"{ROOT}/tests/triage/fuse.py", f"{SPACE}/fuse"],
+                              stdout=subprocess.PIPE)
+    check(server.stdout.readline() == b"ready\n", "no FUSE")
+    before = Plant([b"before"])
+    stuck = [Plant([b"stuck"], mode=f"blocked {SPACE}/fuse/{i}") for i in range(8)]
+    after = [Plant([b"after", bytes([65 + i])]) for i in range(20)]
+    time.sleep(1)
+    reader = subprocess.Popen(["cat", f"/proc/{stuck[0].pid}/cmdline"],
+                              stdout=subprocess.DEVNULL)
+    try:
+        check(reader.wait(1) is None, "the plant failed: its cmdline can be read")
+    except subprocess.TimeoutExpired:
+        reader.kill()
+    found = triage(limit=60, code=3).records()
+    for plant in stuck:
+        process = found.process(plant.pid)
+        check(not process["coherent"], "called coherent")
+        same("comm", process["comm"], "plant")
+        same("why there is no argv", found.unread(process, "cmdline"), "blocked")
+    for plant in [before, *after]:
+        process = found.process(plant.pid)
+        same("argv", texts(process["argv"]), plant.argv)
+        check(process["coherent"], "not coherent")
+    check(found.end["blocked_reads"] >= len(stuck), "blocked reads are not counted")
+    print(f"  {found.end['duration_ns'] / 1e9:.1f} s, "
+          f"{found.end['blocked_reads']} reads left behind")
+    server.kill()
+
+
+CASES = {"nobody": nobody, "hidepid": hidepid, "hidepid_ptrace": hidepid_ptrace,
+         "seccomp": seccomp, "seccomp_covered": seccomp_covered, "blocked": blocked}
