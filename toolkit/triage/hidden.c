@@ -80,7 +80,7 @@ static bool still_hidden(struct triage *t, struct suspect *suspect,
 	int answer = pids_ask(t, suspect->pid);
 
 	suspect->signal = answer != 0;
-	suspect->pidfd = answer == 1;
+	suspect->pidfd = answer == 1 && !t->pids.no_pidfd;
 	suspect->detached = can_look_up(t->detachedfd, suspect->pid);
 	suspect->lookup = can_look_up(t->procfd, suspect->pid);
 	/* A thread's name can be looked up everywhere, and is listed nowhere. */
@@ -206,9 +206,9 @@ static int report_all(struct triage *t, struct suspects *all, struct err *err)
 			if (collect_pids(t, &suspect->pid, 1, NULL, err) < 0)
 				return -1;
 			census_sort(&t->census);
-			/* It had begun just now, or has ended. */
+			/* It had begun just now, or has ended; no thread is listed. */
 			if (census_person(&t->census, suspect->pid) ||
-			    pids_ask(t, suspect->pid) != 1)
+			    pids_ask(t, suspect->pid) % 2 == 0)
 				continue;
 		}
 		/* Where /proc shows everybody no more than their own processes, to be

@@ -86,12 +86,59 @@ static int32_t sweep_end(const struct triage *t)
 }
 
 /* A signal of number 0 is none: the kernel only looks whether it could be sent. */
+static bool answers(enum pids_probe probe, int32_t pid)
+{
+	switch (probe) {
+	case PROBE_SIGNAL:
+		return kill(pid, 0) == 0 || errno == EPERM;
+	case PROBE_GROUP:
+		return getpgid(pid) >= 0 || errno == EPERM || errno == EACCES;
+	case PROBE_SCHEDULE:
+		return syscall(SYS_sched_getscheduler, pid) >= 0 || errno == EPERM ||
+		       errno == EACCES;
+	default:
+		return false;
+	}
+}
+
+/*
+ * A filter refuses by an errno of its own, which would be taken for an answer: a system
+ * call is only believed when it says of a pid that nobody can have that there is none.
+ */
+static void choose_probe(struct pids *pids)
+{
+	pids->probe = PROBE_SIGNAL;
+	while (pids->probe < PROBE_NONE &&
+	       (answers(pids->probe, INT32_MAX) || errno != ESRCH))
+		pids->probe++;
+	pids->no_pidfd = syscall(SYS_pidfd_open, INT32_MAX, 0) >= 0 || errno != ESRCH;
+}
+
+/* Says which views a filter takes away. */
+static int list_refused(struct triage *t, struct err *err)
+{
+	static const char *const calls[] = { "kill", "getpgid", "sched_getscheduler" };
+	int self = (int)syscall(SYS_pidfd_open, t->self_pid, 0), why = errno;
+
+	for (int i = 0; i < (int)t->pids.probe; i++)
+		if (triage_unread(t, calls[i], REASON_SECCOMP, EPERM, err) < 0)
+			return -1;
+	if (self >= 0)
+		close(self);
+	else if (t->pids.no_pidfd &&
+		 triage_unread(t, "pidfd_open",
+			       why == ENOSYS ? REASON_NOT_SUPPORTED : REASON_SECCOMP, why,
+			       err) < 0)
+		return -1;
+	return 0;
+}
+
 static void *sweep(void *arg)
 {
 	struct triage *t = arg;
 
 	for (int32_t pid = 1; pid < t->pids.sweep_end && !interrupted; pid++)
-		if (kill(pid, 0) == 0 || errno == EPERM)
+		if (answers(t->pids.probe, pid))
 			pidset_add(&t->pids.alive, pid);
 	t->pids.swept = !interrupted;
 	return NULL;
@@ -108,7 +155,12 @@ int pids_begin(struct triage *t, struct err *err)
 	    !pidset_make(&pids->alive, pids->max))
 		return err_sys(err, ENOMEM, "looking for processes");
 	pids->sweep_end = sweep_end(t);
-	if (t->live)
+	if (!t->live)
+		return 0;
+	choose_probe(pids);
+	if (list_refused(t, err) < 0)
+		return -1;
+	if (pids->probe != PROBE_NONE)
 		pids->sweeping = pthread_create(&pids->sweeper, NULL, sweep, t) == 0;
 	return 0;
 }
@@ -202,14 +254,16 @@ static int32_t tgid_of(int procfd, int32_t pid)
 
 int pids_ask(const struct triage *t, int32_t pid)
 {
-	int fd, why;
+	int fd = -1, why = ENOSYS;
 	int32_t tgid;
 
-	if (kill(pid, 0) < 0 && errno != EPERM)
+	if (!answers(t->pids.probe, pid))
 		return 0;
 	/* Linux 5.3; a thread that leads no group is refused, by EINVAL or ENOENT. */
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	why = errno;
+	if (!t->pids.no_pidfd) {
+		fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		why = errno;
+	}
 	if (fd >= 0) {
 		close(fd);
 		return 1;

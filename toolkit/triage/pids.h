@@ -22,13 +22,23 @@ struct pidset {
 bool pidset_has(const struct pidset *set, int32_t pid);
 void pidset_add(struct pidset *set, int32_t pid); /* nothing when it does not fit */
 
+/* How a pid is asked for: what a filter of system calls leaves. */
+enum pids_probe {
+	PROBE_SIGNAL,
+	PROBE_GROUP,	/* getpgid(2) */
+	PROBE_SCHEDULE, /* sched_getscheduler(2) */
+	PROBE_NONE,
+};
+
 struct pids {
 	int32_t max;		/* pid_max: no pid is as high */
 	struct pidset listed;	/* by /proc, at any time */
 	struct pidset detached; /* by a procfs of our own */
 	struct pidset taken;	/* were read, or tried */
 	struct pidset alive;	/* answered to a signal: threads, too */
-	int32_t sweep_end;	/* the first pid that is not asked */
+	enum pids_probe probe;
+	bool no_pidfd;	   /* pidfd_open(2) is refused whomever it is asked for */
+	int32_t sweep_end; /* the first pid that is not asked */
 	bool swept;
 	pthread_t sweeper;
 	bool sweeping;
