@@ -6,11 +6,12 @@ import traceback
 
 import hiding
 import limits
+import outputs
 import plants
 from records import Wrong
 from space import SPACE, mount
 
-MODULES = [plants, hiding, limits]
+MODULES = [plants, hiding, limits, outputs]
 CASES = {name: case for module in MODULES for name, case in module.CASES.items()}
 
 
