@@ -307,7 +307,7 @@ static void check_copy(const char *value, const char *expected)
 
 	snprintf(text, len + 16, "{\"v\":%s}", value);
 	doc = json_parse(text, strlen(text), &err);
-	copy = report_copy(json_top(doc));
+	copy = report_copy(json_top(doc), NULL, 0);
 	copied = json_text_ascii(copy, &copied_len, &err);
 	copied[copied_len - 1] = '\0';
 	CHECK_STR(copied + 5, expected);

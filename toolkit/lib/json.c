@@ -263,6 +263,18 @@ struct json_read *json_parse(const char *text, size_t len_bytes, struct err *err
 	return (struct json_read *)doc;
 }
 
+struct json_read *json_parse_in(const char *text, size_t len_bytes, void *memory,
+				size_t memory_bytes, struct err *err)
+{
+	yyjson_doc *doc = NULL;
+	yyjson_alc alc;
+
+	if (yyjson_read_max_memory_usage(len_bytes, 0) + 4096 < memory_bytes &&
+	    yyjson_alc_pool_init(&alc, memory, memory_bytes))
+		doc = yyjson_read_opts((char *)text, len_bytes, 0, &alc, NULL);
+	return doc ? (struct json_read *)doc : json_parse(text, len_bytes, err);
+}
+
 void json_read_free(struct json_read *doc)
 {
 	yyjson_doc_free((yyjson_doc *)doc);

@@ -69,6 +69,12 @@ struct json_value;
 
 /* Returns NULL and fills err (with the position) when text is not one JSON value. */
 struct json_read *json_parse(const char *text, size_t len_bytes, struct err *err);
+/*
+ * The same within memory of the caller's, which must outlive the document, when it
+ * reaches: some twelve bytes for each byte of text.
+ */
+struct json_read *json_parse_in(const char *text, size_t len_bytes, void *memory,
+				size_t memory_bytes, struct err *err);
 void json_read_free(struct json_read *doc);
 const struct json_value *json_top(const struct json_read *doc);
 const struct json_value *json_get(const struct json_value *object, const char *key);

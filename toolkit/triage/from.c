@@ -11,11 +11,13 @@
 
 #define SCHEMA "fvol-triage/1"
 #define READ_BYTES (size_t)(256 * 1024)
+#define PARSE_BYTES (size_t)(256 * 1024)
 
 struct reading {
 	struct out *out;
 	struct from *from;
 	char *line;
+	char *memory; /* PARSE_BYTES, for the parsed */
 	size_t len, room;
 	bool too_long; /* the rest of the line is passed over */
 	uint64_t number;
@@ -87,7 +89,8 @@ static int take_line(struct reading *reading, struct err *err)
 		bad(reading, "longer than 16 MiB");
 		return 0;
 	}
-	doc = json_parse(reading->line, reading->len, &why);
+	doc = json_parse_in(reading->line, reading->len, reading->memory, PARSE_BYTES,
+			    &why);
 	if (!doc) {
 		bad(reading, why.text);
 		return 0;
@@ -150,7 +153,8 @@ int from_read(int fd, struct out *out, struct from *from, struct err *err)
 	char *piece = malloc(READ_BYTES);
 	int rc = -1;
 
-	if (!piece || add(&reading, "", 0, err) < 0) {
+	reading.memory = malloc(PARSE_BYTES);
+	if (!piece || !reading.memory || add(&reading, "", 0, err) < 0) {
 		err_sys(err, ENOMEM, "reading the records");
 		goto out;
 	}
@@ -176,6 +180,7 @@ int from_read(int fd, struct out *out, struct from *from, struct err *err)
 	}
 	rc = 0;
 out:
+	free(reading.memory);
 	free(reading.line);
 	free(piece);
 	return rc;

@@ -10,6 +10,9 @@
 /* triage.jsonl, report.html, timesketch.jsonl, bodyfile.txt, processes.json, … */
 #define DERIVED_MAX 8
 
+/* What is parsed within: a record of 20 KiB, as nearly all are. */
+#define PARSE_BYTES (256 * 1024)
+
 struct output {
 	const struct derived *kind;
 	struct out_file *file; /* NULL: closed */
@@ -29,7 +32,8 @@ struct out {
 	size_t count;
 	bool lines;		/* are written */
 	struct text_file jsonl; /* file is NULL once it is closed */
-	struct out_file fd;	/* behind jsonl when lines go to a descriptor */
+	_Alignas(16) char memory[PARSE_BYTES];
+	struct out_file fd; /* behind jsonl when lines go to a descriptor */
 };
 
 static int fd_write(struct out_file *file, const void *data, size_t len_bytes,
@@ -153,7 +157,7 @@ int out_record(struct out *out, struct json *doc, struct err *err)
 		goto out;
 	if (out->count) {
 		/* Once for all of them. */
-		record = json_parse(line, len, err);
+		record = json_parse_in(line, len, out->memory, sizeof(out->memory), err);
 		if (!record || hand_on(out, json_top(record), line, len, err) < 0)
 			goto out;
 	}

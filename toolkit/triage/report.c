@@ -17,8 +17,12 @@
 /* What the script parses at a time when it wants one record. */
 #define BLOCK_BYTES (size_t)(256 * 1024)
 
+/* A record is copied within: nearly all are smaller. */
+#define COPY_BYTES (size_t)(128 * 1024)
+
 struct report {
 	struct text_file to;
+	_Alignas(16) char memory[COPY_BYTES];
 	size_t block_bytes; /* in the open block; 0: none is open */
 };
 
@@ -99,7 +103,7 @@ static int report_record(void *state, const char *type, const struct json_value 
 {
 	struct report *report = state;
 	struct text *text = &report->to.text;
-	struct json *doc = report_copy(record);
+	struct json *doc = report_copy(record, report->memory, sizeof(report->memory));
 	char *copy = NULL;
 	size_t len;
 

@@ -120,9 +120,10 @@ static int copy_value(struct copying *copying, const char *key,
 	return 0;
 }
 
-struct json *report_copy(const struct json_value *record)
+struct json *report_copy(const struct json_value *record, void *memory,
+			 size_t memory_bytes)
 {
-	struct copying copying = { .doc = json_new() };
+	struct copying copying = { .doc = json_new_in(memory, memory_bytes) };
 
 	if (!copying.doc)
 		return NULL;

@@ -17,8 +17,10 @@
  * A copy of a record; the caller frees it. A text that was cut is {"text" or "base64":
  * its beginning, "cut_bytes": what is left out}, a list that was cut ends with
  * {"cut_items": what is left out}. Integers that JavaScript cannot hold are strings. NULL
- * when memory ran out.
+ * when memory ran out. memory (aligned, may be NULL) is used as far as it reaches, and
+ * must outlive the copy.
  */
-struct json *report_copy(const struct json_value *record);
+struct json *report_copy(const struct json_value *record, void *memory,
+			 size_t memory_bytes);
 
 #endif
