@@ -1,12 +1,13 @@
 /*
- * All processes, by a thread that somebody watches. When a read takes longer than it may,
- * the thread is left where it is, and another begins again with the same process, without
+ * All processes, by threads that somebody watches. When a read takes longer than it may,
+ * its thread is left where it is, and another begins again with the same process, without
  * the file that blocked.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "toolkit/lib/clock.h"
 #include "toolkit/lib/interrupt.h"
@@ -19,6 +20,8 @@
 #define PATIENT_TIMES 5
 #define IMPATIENCE_NS INT64_C(200000000)
 
+#define WORKERS_MAX 4
+
 /* Outlives its call when a thread had to be left behind. */
 struct crew {
 	pthread_mutex_t lock;
@@ -27,14 +30,17 @@ struct crew {
 	int32_t *pids;
 	size_t count, next;
 	const char *const *views;
-	uint32_t skip;
-	struct worker *worker; /* who works; others were left behind */
-	bool done, failed;
+	struct worker *workers[WORKERS_MAX]; /* who works; NULL: has ended */
+	size_t working;
+	bool failed;
 	struct err err;
 };
 
 struct worker {
 	struct crew *crew;
+	size_t place; /* among the workers */
+	bool left;    /* behind: nothing of it counts any more */
+	bool again;   /* it begins with a process that another was left at */
 	struct process_job job;
 };
 
@@ -50,6 +56,23 @@ static void free_worker(struct worker *worker)
 	free(worker);
 }
 
+/* Takes the next process. Under the lock, as everything of the crew. */
+static bool take(struct worker *worker)
+{
+	struct crew *crew = worker->crew;
+
+	if (worker->left || crew->failed || interrupted)
+		return false;
+	if (!worker->again) {
+		if (crew->next == crew->count)
+			return false;
+		worker->job.pid = crew->pids[crew->next++];
+		worker->job.skip = 0;
+	}
+	worker->again = false;
+	return true;
+}
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
@@ -57,25 +80,21 @@ static void *work(void *arg)
 	struct process_job *job = &worker->job;
 
 	pthread_mutex_lock(&crew->lock);
-	while (crew->worker == worker && crew->next < crew->count && !crew->failed &&
-	       !interrupted) {
+	while (take(worker)) {
 		bool read;
 
-		job->pid = crew->pids[crew->next];
-		job->skip = crew->skip;
 		pthread_mutex_unlock(&crew->lock);
 		read = process_read(job);
 		pthread_mutex_lock(&crew->lock);
-		if (crew->worker != worker)
+		if (worker->left)
 			break;
 		if (read && process_emit(job, &crew->err) < 0)
 			crew->failed = true;
 		process_clear(job);
-		crew->next++;
-		crew->skip = 0;
 	}
-	if (crew->worker == worker) {
-		crew->done = true;
+	if (!worker->left) {
+		crew->workers[worker->place] = NULL;
+		crew->working--;
 		pthread_cond_signal(&crew->wake);
 	}
 	pthread_mutex_unlock(&crew->lock);
@@ -83,8 +102,9 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Under the lock. */
-static int begin_worker(struct crew *crew, struct err *err)
+/* before: who was left at a process that is to be read again, or NULL. */
+static int begin_worker(struct crew *crew, size_t place, const struct worker *before,
+			uint32_t skip, struct err *err)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	pthread_attr_t attr;
@@ -94,7 +114,11 @@ static int begin_worker(struct crew *crew, struct err *err)
 	if (!worker)
 		return err_sys(err, ENOMEM, "beginning to read processes");
 	worker->crew = crew;
+	worker->place = place;
+	worker->again = before;
 	worker->job.t = crew->t;
+	worker->job.pid = before ? before->job.pid : 0;
+	worker->job.skip = skip;
 	worker->job.lock = &crew->lock;
 	worker->job.views = crew->views;
 	worker->job.dirfd = -1;
@@ -102,46 +126,63 @@ static int begin_worker(struct crew *crew, struct err *err)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 256 * 1024);
-	crew->worker = worker;
 	rc = pthread_create(&thread, &attr, work, worker);
 	pthread_attr_destroy(&attr);
 	if (rc) {
+		free(worker->job.json_memory);
 		free(worker);
 		return err_sys(err, rc, "beginning to read processes");
 	}
+	crew->workers[place] = worker;
 	return 0;
 }
 
 /* Leaves the thread that waits for ever, and goes on without what it waits for. */
-static int leave_behind(struct crew *crew, int step, struct err *err)
+static int leave_behind(struct crew *crew, struct worker *worker, int step,
+			struct err *err)
 {
 	char what[32];
 
 	crew->t->blocked++;
-	crew->skip |= UINT32_C(1) << step;
+	worker->left = true;
+	crew->workers[worker->place] = NULL;
 	if (step == STEP_STAT) {
-		snprintf(what, sizeof(what), "process %d", crew->pids[crew->next]);
+		snprintf(what, sizeof(what), "process %d", worker->job.pid);
 		if (triage_unread(crew->t, what, REASON_BLOCKED, 0, err) < 0)
 			return -1;
-		crew->next++;
-		crew->skip = 0;
+		return begin_worker(crew, worker->place, NULL, 0, err);
 	}
-	return begin_worker(crew, err);
+	return begin_worker(crew, worker->place, worker,
+			    worker->job.skip | UINT32_C(1) << step, err);
+}
+
+/* Looks at each of them. */
+static int look(struct crew *crew, struct err *err)
+{
+	int64_t patience = crew->t->blocked < PATIENT_TIMES ? PATIENCE_NS : IMPATIENCE_NS;
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	for (size_t i = 0; i < WORKERS_MAX; i++) {
+		struct worker *worker = crew->workers[i];
+		int step = worker ? worker->job.step : STEP_NONE;
+
+		if (step != STEP_NONE && now - worker->job.since_ns > patience &&
+		    leave_behind(crew, worker, step, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int watch(struct crew *crew, struct err *err)
 {
-	while (!crew->done) {
-		int64_t now = clock_ns(CLOCK_MONOTONIC), until = now + LOOK_NS;
+	while (crew->working) {
+		int64_t until = clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
 		struct timespec ts = { until / 1000000000, until % 1000000000 };
-		const struct process_job *job = &crew->worker->job;
-		int64_t patience =
-			crew->t->blocked < PATIENT_TIMES ? PATIENCE_NS : IMPATIENCE_NS;
-		int step = job->step;
 
-		if (step != STEP_NONE && now - job->since_ns > patience &&
-		    leave_behind(crew, step, err) < 0) {
-			crew->worker = NULL;
+		if (look(crew, err) < 0) {
+			for (size_t i = 0; i < WORKERS_MAX; i++)
+				if (crew->workers[i])
+					crew->workers[i]->left = true;
 			return -1;
 		}
 		pthread_cond_timedwait(&crew->wake, &crew->lock, &ts);
@@ -149,6 +190,20 @@ static int watch(struct crew *crew, struct err *err)
 	if (crew->failed)
 		*err = crew->err;
 	return crew->failed ? -1 : 0;
+}
+
+/* One a processor, and no more than there is work for. */
+static int begin_all(struct crew *crew, struct err *err)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t most = processors < 1 ? 1 : (size_t)processors;
+
+	most = most < WORKERS_MAX ? most : WORKERS_MAX;
+	most = most < crew->count ? most : crew->count;
+	for (; crew->working < most; crew->working++)
+		if (begin_worker(crew, crew->working, NULL, 0, err) < 0)
+			break;
+	return crew->working ? 0 : -1;
 }
 
 int collect_pids(struct triage *t, const int32_t *pids, size_t count,
@@ -176,7 +231,7 @@ int collect_pids(struct triage *t, const int32_t *pids, size_t count,
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&crew->wake, &attr);
 	pthread_mutex_lock(&crew->lock);
-	if (begin_worker(crew, err) == 0)
+	if (begin_all(crew, err) == 0)
 		rc = watch(crew, err);
 	pthread_mutex_unlock(&crew->lock);
 	/* Not freed: somebody may still stand in it. */
