@@ -1,7 +1,8 @@
 #!/bin/sh
-# Everything of the host that mount, capture and unmount touch, in a guest under strace:
+# Everything of the host that mount, capture, triage and unmount touch, in a guest under strace:
 # files that are opened, to read or to write, programs that run, system calls that change
-# something. The list is held against touched.expected, whose lines README.md explains.
+# something. The list is held against touched.expected, whose lines README.md explains; what
+# triage reads is the host's own affair, so that of it only the rules are held.
 #   touched.sh [VARIANT]...   of mkroot.sh; default: busybox debian
 # UPDATE=1 writes the list anew. Exit: 0 all ok; 1 a check failed; 5 never finished.
 set -eu
@@ -94,12 +95,15 @@ trace_variant() {
 	cp --sparse=always out/fvol.img "$dir/volume.img"
 	vm_attach "$guest" "$dir/volume.img" "$SERIAL"
 	: > "$dir/trace"
-	for run in "Mount VolumeId=$VOLUME_ID" Capture Unmount; do
+	for run in "Mount VolumeId=$VOLUME_ID" Capture Triage Unmount; do
 		if [ "$run:$1" = Capture:debian ]; then continue; fi
 		# shellcheck disable=SC2086 # step and parameter
 		traced_step $run
+		# 3: something ended while it was read.
+		if [ "$step:$STEP_CODE" = Triage:3 ]; then STEP_CODE=0; fi
 		same "$1: $step under strace" "$STEP_CODE" 0
 		[ "$STEP_CODE" = 0 ] || sed 's/^/    /' "$dir/$step.err"
+		if [ "$step" = Triage ]; then continue; fi
 		cat "$dir/$step.trace" >> "$dir/trace"
 	done
 	vm_stop "$guest"
@@ -108,6 +112,20 @@ trace_variant() {
 	calls_to_paths < "$dir/trace" | normalise |
 		grep -v -e '^read /run/trace/[A-Z][a-z]*.sh$' \
 			-e '^run [^ ]*/sh sh$' > "$dir/touched"
+}
+
+# Arguments: VARIANT. Triage writes nothing but its evidence and runs no program at all. Its
+# fsconfig is of a procfs that is mounted nowhere.
+check_triage() {
+	calls_to_paths < "$dir/Triage.trace" | normalise > "$dir/live"
+	check "$1: triage reads processes" grep -Eq '^read (/proc)?/[0-9N]+/stat$' "$dir/live"
+	same "$1: triage opens nothing of the host for writing, and changes nothing" \
+		"$(sed -E -e '/^(read|call bpf)/d' -e '\, /run/fvol/volume/\.\.\.( |$),d' \
+			-e '\,^write /dev/null$,d' -e '\,^run [^ ]*/sh sh$,d' \
+			-e '/^unknown fsconfig$/d' "$dir/live")" ''
+	same "$1: triage runs no program of the host" \
+		"$(grep '^run ' "$dir/live" | grep -v -e '^run /run/fvol/volume/\.\.\.' \
+			-e '^run [^ ]*/sh sh$')" ''
 }
 
 # Arguments: VARIANT. What no list may ever hold.
@@ -153,6 +171,7 @@ check_readme() {
 [ $# -gt 0 ] || set -- busybox debian
 for variant; do
 	trace_variant "$variant"
+	check_triage "$variant"
 	check_rules "$variant"
 	if [ "${UPDATE:-}" = 1 ]; then
 		{
