@@ -130,7 +130,8 @@ TRIAGE_KERNEL := $(patsubst %.c,build/check/obj/%.o,$(addprefix toolkit/triage/,
 	unitplaces.c units.c unitscan.c unittext.c utmp.c) tests/lib/fakesystem.c)
 build/check/bin/test_triage_kernel build/check/bin/test_triage_files \
 	build/check/bin/test_triage_units build/check/bin/fuzz_triage_system: $(TRIAGE_KERNEL)
-TRIAGE_SYSTEM_CHECKED := $(addprefix build/check/bin/,test_triage_quiet test_triage_kernel \
+TRIAGE_SYSTEM_CHECKED := $(addprefix build/check/bin/,test_redact test_triage_quiet \
+	test_triage_kernel \
 	test_triage_files test_triage_units fuzz_triage_system)
 $(TRIAGE_SYSTEM_CHECKED): $(TRIAGE_SYSTEM)
 $(TRIAGE_SYSTEM_CHECKED): HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)

@@ -108,6 +108,9 @@ static bool by_scope(struct piece piece, struct containerid *found)
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		struct piece id = without(piece, known[i].prefix, known[i].suffix);
 
+		/* machined keeps virtual machines as well. */
+		if (begins(id, "qemu\\x2d"))
+			continue;
 		if (!id.len || (known[i].hex && !is_id(id)))
 			continue;
 		if (!keep(found->id, id))
@@ -118,18 +121,40 @@ static bool by_scope(struct piece piece, struct containerid *found)
 	return false;
 }
 
+/* SLICE:RUNTIME:ID, a cgroup of a runtime that asked systemd for it and did without. */
+static bool by_colons(struct piece piece, struct containerid *found)
+{
+	static const struct {
+		const char *prefix, *runtime;
+	} known[] = { { "docker", "docker" },
+		      { "cri-containerd", "containerd" },
+		      { "nerdctl", "containerd" },
+		      { "crio", "cri-o" },
+		      { "libpod", "podman" } };
+	const char *second = memrchr(piece.at, ':', piece.len);
+	const char *first =
+		second ? memrchr(piece.at, ':', (size_t)(second - piece.at)) : NULL;
+	struct piece id, name;
+
+	if (!first)
+		return false;
+	id = (struct piece){ second + 1, (size_t)(piece.at + piece.len - second - 1) };
+	name = (struct piece){ first + 1, (size_t)(second - first - 1) };
+	if (!is_id(id) || !keep(found->id, id))
+		return false;
+	found->runtime = "containerd";
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (is(name, known[i].prefix))
+			found->runtime = known[i].runtime;
+	piece.len = (size_t)(first - piece.at);
+	keep_pod(found->pod, piece);
+	return true;
+}
+
 /* The piece is a plain id; who stands above it tells the runtime. */
 static bool by_parent(struct piece piece, bool docker, bool pod, bool ecs,
 		      struct containerid *found)
 {
-	/* containerd's cgroup driver of old: SLICE:cri-containerd:ID */
-	const char *colon = piece.len ? memrchr(piece.at, ':', piece.len) : NULL;
-
-	if (colon) {
-		pod = true;
-		piece.len -= (size_t)(colon + 1 - piece.at);
-		piece.at = colon + 1;
-	}
 	if (!is_id(piece) || !keep(found->id, piece))
 		return false;
 	found->runtime = ecs && piece.len != 64 ? "fargate"
@@ -157,7 +182,7 @@ bool containerid_of_cgroup(const char *path, size_t len_bytes, struct containeri
 {
 	const char *end = path + len_bytes;
 	struct containerid seen = { .source = "cgroup" };
-	struct piece piece, before = { 0 };
+	struct piece piece;
 	bool docker = false, ecs = false, lxc = false, hit = false;
 
 	/* The last one counts: containers stand in one another. */
@@ -166,13 +191,14 @@ bool containerid_of_cgroup(const char *path, size_t len_bytes, struct containeri
 
 		if (task.len)
 			keep(seen.task, task);
-		else if (is(before, "ecs") && piece.len >= 32 && !is_id(piece))
+		else if (ecs && piece.len >= 32 && !is_id(piece))
+			/* Right below, or below the name of the cluster. */
 			keep(seen.task, piece);
 		if (lxc && keep(seen.id, piece)) {
 			seen.runtime = "lxc";
 			hit = true;
 		}
-		if (by_scope(piece, &seen) ||
+		if (by_scope(piece, &seen) || by_colons(piece, &seen) ||
 		    by_parent(piece, docker, seen.pod[0] != '\0', ecs, &seen))
 			hit = true;
 		else
@@ -180,7 +206,6 @@ bool containerid_of_cgroup(const char *path, size_t len_bytes, struct containeri
 		docker = is(piece, "docker");
 		ecs = ecs || is(piece, "ecs");
 		lxc = is(piece, "lxc");
-		before = piece;
 	}
 	if (!hit)
 		return false;
@@ -245,8 +270,9 @@ bool containerid_of_mounts(const char *text, size_t len_bytes, struct containeri
 	}
 	if (!seen.id[0] && !seen.pod[0])
 		return false;
-	if (!seen.runtime)
-		seen.runtime = "containerd";
+	/* CRI-O keeps its files where podman does. */
+	if (seen.pod[0] && (!seen.runtime || strcmp(seen.runtime, "podman") == 0))
+		seen.runtime = seen.runtime ? "cri-o" : "containerd";
 	*found = seen;
 	return true;
 }

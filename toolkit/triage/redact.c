@@ -45,7 +45,6 @@ bool redact_argument(struct json *doc, struct json_node *list, const char *text,
 		     size_t len_bytes, bool hide)
 {
 	const char *end = text + len_bytes;
-	const char *equals = memchr(text, '=', len_bytes);
 	const char *scheme = memmem(text, len_bytes, "://", 3);
 	const char *at;
 
@@ -53,12 +52,16 @@ bool redact_argument(struct json *doc, struct json_node *list, const char *text,
 		add_hidden(doc, list, text, 0, end, 0);
 		return false;
 	}
-	if (equals && redact_is_secret_name(text, (size_t)(equals - text))) {
+	/* NAME=VALUE, and https://host/?a=b&NAME=VALUE. */
+	for (const char *from = text, *equals;
+	     (equals = memchr(from, '=', (size_t)(end - from))); from = equals + 1) {
+		if (!redact_is_secret_name(from, (size_t)(equals - from)))
+			continue;
 		add_hidden(doc, list, text, (size_t)(equals + 1 - text), end, 0);
 		return false;
 	}
-	/* scheme://user:password@host */
-	at = scheme ? memchr(scheme, '@', (size_t)(end - scheme)) : NULL;
+	/* scheme://user:password@host; a password may hold an @ itself. */
+	at = scheme ? memrchr(scheme, '@', (size_t)(end - scheme)) : NULL;
 	if (at) {
 		add_hidden(doc, list, text, (size_t)(scheme + 3 - text), at,
 			   (size_t)(end - at));
