@@ -130,7 +130,7 @@ int session_open(struct triage *t, struct err *err)
 	return 0;
 }
 
-static void add_tool(struct triage *t, struct json *doc, char *const *arguments)
+static void add_tool(struct json *doc, char *const *arguments)
 {
 	struct json_node *tool = json_add_object(doc, json_root(doc), "tool"), *list;
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC | O_NOATIME);
@@ -138,7 +138,6 @@ static void add_tool(struct triage *t, struct json *doc, char *const *arguments)
 	char hex[SHA256_HEX_SIZE];
 	struct err ignored;
 
-	(void)t;
 	json_add_str(doc, tool, "name", "triage");
 	json_add_str(doc, tool, "version", FVOL_VERSION);
 	if (fd >= 0 && sums_hash_fd(fd, digest, &ignored) == 0) {
@@ -156,35 +155,35 @@ static void add_string(struct json *doc, const char *key, const char *text)
 	triage_add_text(doc, json_root(doc), key, text, strlen(text));
 }
 
-/* Who we are among the host's namespaces, and in which container. */
+/* The container that a text of /proc/PID/cgroup names. */
+static bool container_of_cgroups(const struct proctext *text, struct containerid *found)
+{
+	for (const char *at = text->data; *at;) {
+		size_t len = strcspn(at, "\n");
+		const char *path = memchr(at, ':', len);
+
+		path = path ? memchr(path + 1, ':', (size_t)(at + len - path - 1)) : NULL;
+		if (path &&
+		    containerid_of_cgroup(path + 1, (size_t)(at + len - path - 1), found))
+			return true;
+		at += len + (at[len] == '\n');
+	}
+	return false;
+}
+
+/* In which container are we? */
 static void add_self(struct triage *t, struct json *doc)
 {
-	struct process_job *job = calloc(1, sizeof(*job));
+	struct proctext text = { 0 };
 	struct containerid container;
-	struct json_node *root = json_root(doc);
-	bool in = false;
+	bool in = procfile_read(t->procfd, "self/cgroup", 65536, &text) == 0 &&
+		  container_of_cgroups(&text, &container);
 
-	if (!job)
-		return;
-	if (procfile_read(t->procfd, "self/cgroup", 65536, &job->text) == 0)
-		for (const char *at = job->text.data; *at && !in;) {
-			size_t len = strcspn(at, "\n");
-			const char *path = memchr(at, ':', len);
-
-			path = path ? memchr(path + 1, ':', (size_t)(at + len - path - 1))
-				    : NULL;
-			in = path && containerid_of_cgroup(path + 1,
-							   (size_t)(at + len - path - 1),
-							   &container);
-			at += len + (at[len] == '\n');
-		}
-	if (!in && procfile_read(t->procfd, "self/mountinfo", 4u << 20, &job->text) == 0)
-		in = containerid_of_mounts(job->text.data, job->text.len_bytes,
-					   &container);
+	if (!in && procfile_read(t->procfd, "self/mountinfo", 4u << 20, &text) == 0)
+		in = containerid_of_mounts(text.data, text.len_bytes, &container);
 	if (in)
-		process_add_container(doc, root, &container);
-	procfile_free(&job->text);
-	free(job);
+		process_add_container(doc, json_root(doc), &container);
+	procfile_free(&text);
 }
 
 int session_emit_header(struct triage *t, char *const *arguments, struct err *err)
@@ -199,7 +198,7 @@ int session_emit_header(struct triage *t, char *const *arguments, struct err *er
 		return -1;
 	root = json_root(doc);
 	json_add_str(doc, root, "schema", SCHEMA);
-	add_tool(t, doc, arguments);
+	add_tool(doc, arguments);
 	triage_add_time(doc, root, "time", t->start_ns);
 	if (t->opt->instance)
 		add_string(doc, "instance", t->opt->instance);
