@@ -50,6 +50,8 @@ BENCH_NEEDS_upload := build/release/x86_64/bin/upload $(BENCH_OUT)/x86_64/sha256
 BENCH_NEEDS_image := $(IMAGE) $(BENCH_OUT)/x86_64/timed build/stamps/packages-test
 BENCH_NEEDS_publish := $(IMAGE) build/stamps/packages-test
 BENCH_NEEDS_hash := build/release/x86_64/bin/hash $(BENCH_OUT)/x86_64/sha256
+BENCH_NEEDS_triage := build/release/x86_64/bin/triage $(TRIAGE_PLANTS) \
+	build/stamps/packages-test
 
 # SUITE= names tests/bench/SUITE.sh, BENCH_ARGS= are its options.
 SUITE ?= capture

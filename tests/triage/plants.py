@@ -297,6 +297,54 @@ def from_lime(image, address, size):
     return b""
 
 
-CASES = {"arguments": arguments, "unterminated": unterminated, "names": names,
+def containers():
+    """processes in cgroups as runtimes name them have their container, pod and task"""
+    one = "3dd988081e7149463c043b5d9c57d7309e079c5e9290f91feba1cc45a04d6a5b"
+    task = "e95a40efbde84cbc8600660a109ec194"
+    pod = "2d3da189-6407-48e3-9ab6-78188d75e609"
+    slices = f"kubepods.slice/kubepods-pod{pod.replace('-', '_')}.slice"
+    planted = {
+        f"system.slice/docker-{one}.scope": {"runtime": "docker", "id": one},
+        f"{slices}/cri-containerd-{one}.scope":
+            {"runtime": "containerd", "id": one, "pod": pod},
+        f"{slices}/crio-{one}.scope/container": {"runtime": "cri-o", "id": one, "pod": pod},
+        f"kubepods/besteffort/pod{pod}/{one}":
+            {"runtime": "containerd", "id": one, "pod": pod},
+        f"machine.slice/libpod-{one}.scope": {"runtime": "podman", "id": one},
+        f"ecs/{task}/{one}": {"runtime": "ecs", "id": one, "task": task},
+        f"ecstasks.slice/ecstasks-{task}.slice/docker-{one}.scope":
+            {"runtime": "docker", "id": one, "task": task},
+        f"ecs/{task}/{task}-3914536363":
+            {"runtime": "fargate", "id": f"{task}-3914536363", "task": task},
+        "lxc.payload.web1": {"runtime": "lxc", "id": "web1"},
+        "machine.slice/systemd-nspawn@web.service":
+            {"runtime": "systemd-nspawn", "id": "web"},
+    }
+    # The root of our own cgroup namespace: what is made there is taken away again.
+    os.mkdir(f"{SPACE}/cgroup")
+    mount("-t", "cgroup2", "none", f"{SPACE}/cgroup")
+    top = f"{SPACE}/cgroup/triage-{os.urandom(4).hex()}"
+    plants = {}
+    try:
+        for path in planted:
+            os.makedirs(f"{top}/{path}")
+            plants[path] = Plant([b"in", path.encode()])
+            write(f"{top}/{path}/cgroup.procs", str(plants[path].pid).encode())
+        outside = Plant([b"outside"])
+        found = records("--only", "network")
+    finally:
+        for plant in plants.values():
+            plant.end()
+        for directory, _, _ in os.walk(top, topdown=False):
+            os.rmdir(directory)
+    for path, container in planted.items():
+        same(path, found.process(plants[path].pid).get("container"),
+             {**container, "source": "cgroup"})
+        check(any(text(group["path"]).endswith(path.encode())
+                  for group in found.process(plants[path].pid)["cgroups"]), "not its cgroup")
+    check("container" not in found.process(outside.pid), "a container of one that is in none")
+
+
+CASES = {"containers": containers, "arguments": arguments, "unterminated": unterminated, "names": names,
          "nameless": nameless, "disguise": disguise, "descriptors": descriptors,
          "memory": memory}
