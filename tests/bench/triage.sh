@@ -8,10 +8,10 @@ cd "$(dirname "$0")/../.."
 while [ $# -gt 0 ]; do
 	case $1 in
 	--uac | --varc | --packages)
-		[ $# -gt 1 ] && [ -d "$2" ] || {
+		if [ $# -lt 2 ] || [ ! -d "$2" ]; then
 			echo "triage: $1 takes a directory" >&2
 			exit 2
-		}
+		fi
 		name=$(echo "${1#--}" | tr '[:lower:]' '[:upper:]')
 		export "TRIAGE_$name=$(cd "$2" && pwd)"
 		shift 2
