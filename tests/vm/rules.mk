@@ -18,7 +18,7 @@ vm_lib_vmctl := -lyyjson -lm
 vm_lib_fsdiff := -lext2fs -lcom_err -lpthread
 
 .PHONY: vm-tools
-vm-tools: $(VM_OUT)/x86_64/fill $(vm_programs:%=$(VM_OUT)/%) $(VM_OUT)/x86_64/agent $(VM_OUT)/aarch64/agent
+vm-tools: $(VM_OUT)/x86_64/fill $(VM_OUT)/x86_64/hold $(VM_OUT)/aarch64/hold $(vm_programs:%=$(VM_OUT)/%) $(VM_OUT)/x86_64/agent $(VM_OUT)/aarch64/agent
 
 define vm_agent_rule
 $(VM_OUT)/$(1)/agent: $(vm_agent_src:%.c=$(VM_OUT)/$(1)/%.o)
@@ -35,6 +35,9 @@ $(foreach arch,x86_64 aarch64,$(eval $(call vm_agent_rule,$(arch))))
 $(VM_OUT)/x86_64/fill: $(VM_OUT)/x86_64/fill.o
 	@echo "  LINK    fill (x86_64)"
 	@$(CC_x86_64) -static -o $@ $^
+$(VM_OUT)/%/hold: $(VM_OUT)/%/hold.o
+	@echo "  LINK    hold ($*)"
+	@$(CC_$*) -static -o $@ $^
 
 define vm_program_rule
 $(VM_OUT)/$(1): $(vm_src_$(1):%.c=$(VM_OUT)/host/%.o)

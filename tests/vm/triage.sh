@@ -1,7 +1,8 @@
 #!/bin/sh
 # triage against a kernel that lies: triage.sh ARCH. In a guest a module (tests/vm/hide)
-# takes a process out of every listing and itself out of the list of modules. Before it is
-# loaded nothing is hidden; afterwards triage says both, with the process's own record.
+# takes a process and a file out of every listing and itself out of the list of modules.
+# Before it is loaded nothing is hidden; afterwards triage says all three, with the
+# process's own record. And a program of BPF that a process holds.
 # Exit: 0 all ok; 1 a check failed; 5 never finished.
 # shellcheck disable=SC2016 # what the guests shell expands
 set -eu
@@ -49,6 +50,12 @@ vm_ctl "$guest" put "build/release/$arch/bin/triage" /opt/triage 755
 vm_ctl "$guest" put "build/tests/kernels/hide/$arch/$release/lime.ko" /opt/hide.ko 600
 vm_run "$guest" 20 sh -c 'sleep 86399 > /dev/null 2>&1 < /dev/null & echo $!'
 pid=$(cat "$VM_OUT")
+# A program in a file that has the name which will be hidden, and one that holds BPF.
+vm_ctl "$guest" put "$VM_TOOLS/$arch/hold" "/opt/$pid" 755
+vm_run "$guest" 20 sh -c "/opt/$pid > /dev/null 2>&1 < /dev/null &
+	/opt/$pid bpf > /run/bpf 2>&1 < /dev/null & echo \$!
+	until grep -q . /run/bpf; do sleep 0.1; done"
+holder=$(cat "$VM_OUT")
 state > "$dir/before"
 listing "$dir/listed.before"
 
@@ -66,6 +73,9 @@ records shown 'select(.type == "process").pid' | sort > "$dir/recorded"
 same 'shown: all that the shell saw before and sees after' \
 	"$(comm -12 "$dir/listed.before" "$dir/listed.after" |
 		comm -23 - "$dir/recorded")" ''
+same 'shown: the program of BPF, and who holds it' \
+	"$(records shown 'select(.type == "bpf" and .name == "fvol_planted") |
+		[.kind, .owners[0].pid]')" "[\"program\",$holder]"
 state > "$dir/after"
 same 'shown: modules, mounts and settings are as before' \
 	"$(diff "$dir/before" "$dir/after" | head -n 5)" ''
@@ -84,6 +94,9 @@ same 'hidden: the process is found' \
 same 'hidden: its own record tells what it is' \
 	"$(records hidden "select(.type == \"process\" and .pid == $pid).argv")" \
 	'["sleep","86399"]'
+same 'hidden: the file is found' \
+	"$(records hidden "select(.kind == \"hidden_file\").subject.path" | sort -u)" \
+	"\"/opt/$pid\""
 # By its name where a view is left that has it (x86_64), or by its memory.
 same 'hidden: the module is found' \
 	"$(records hidden 'select(.kind == "hidden_module") | .kind' | sort -u)" \
