@@ -74,14 +74,22 @@ def uac(into):
 
 
 def varc(into):
+    """Runs varc without memory: False when it is not given or ended badly."""
     where = os.environ.get("TRIAGE_VARC")
     if not where:
         return False
     os.makedirs(into, exist_ok=True)
     path = where + ":" + os.environ.get("TRIAGE_PACKAGES", "")
-    call("/usr/bin/python3", f"{where}/varc.py", "--skip-memory", cwd=into,
-         env={**os.environ, "PYTHONPATH": path})
-    call("python3", "-m", "zipfile", "-e", glob.glob(f"{into}/*.zip")[0], f"{into}/out")
+    done = subprocess.run(["/usr/bin/python3", f"{where}/varc.py", "--skip-memory"], cwd=into,
+                          env={**os.environ, "PYTHONPATH": path}, check=False,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    archives = glob.glob(f"{into}/*.zip")
+    if done.returncode or not archives:
+        return False
+    call("python3", "-m", "zipfile", "-e", archives[0], f"{into}/out")
+    for number, inner in enumerate(glob.glob(f"{into}/out/**/*.tar*", recursive=True)):
+        os.mkdir(f"{into}/{number}")
+        call("tar", "-xf", inner, "-C", f"{into}/{number}")
     return True
 
 
@@ -178,8 +186,7 @@ class Planted:
             "environ_exact": b"\0".join(self.argv.environ) in data or
             b"PLANTED=in\\nenviron" in data,
             "argv_2mib": b"planted-at-the-end" in data,
-            "comm_exact": b"p) R 9\nx" in data or b"p) R 9\\nx" in data or
-            b"p) R 9?x" in data,
+            "comm_exact": b"p) R 9\nx" in data or b"p) R 9\\nx" in data,
             "memfd_seen": b"memfd:planted-memfd" in data,
             "memfd_saved": self.memfd_hash in files,
             "deleted_seen": b"planted-gone (deleted)" in data,
@@ -225,6 +232,12 @@ def found_table():
         tools["uac"] = planted.theirs(*everything(f"{SPACE}/uac"))
     if varc(f"{SPACE}/varc"):
         tools["varc"] = planted.theirs(*everything(f"{SPACE}/varc"))
+    elif os.environ.get("TRIAGE_VARC"):
+        print("# varc ended with an error where a process is covered; once more without that")
+        call("umount", f"/proc/{planted.hidden.pid}")
+        if varc(f"{SPACE}/varc-again"):
+            tools["varc"] = {**planted.theirs(*everything(f"{SPACE}/varc-again")),
+                             "hidden_argv": False, "hidden_said": False}
     print("| planted | " + " | ".join(tools) + " |")
     print("|---" * (len(tools) + 1) + "|")
     for name in tools["ours"]:
