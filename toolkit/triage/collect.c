@@ -272,8 +272,10 @@ bool triage_keep_lost(struct triage *t, const struct process_lost *lost)
 		if (t->lost[i].inode == lost->inode && t->lost[i].major == lost->major &&
 		    t->lost[i].minor == lost->minor)
 			return false;
-	if (t->lost_count == PROCESS_LOST_MAX)
+	if (t->lost_count == PROCESS_LOST_MAX) {
+		t->lost_more = true;
 		return false;
+	}
 	if (t->lost_count == t->lost_room) {
 		larger = realloc(t->lost, (t->lost_room + 32) * sizeof(*larger));
 		if (!larger)

@@ -170,8 +170,8 @@ static void keep(struct process_job *job, const char *via, const char *what,
 	enum triage_reason reason;
 	int fd;
 
-	if (job->t->opt->no_recover || !S_ISREG(st->stx_mode) ||
-	    job->lost_count >= PROCESS_LOST_MAX)
+	if (job->t->opt->no_recover || !out_keeps_files(job->t->out) ||
+	    !S_ISREG(st->stx_mode))
 		return;
 	fd = triage_open_quiet(job->t, job->dirfd, via, QUIET_MAGIC, NULL, &reason);
 	if (fd >= 0)

@@ -270,5 +270,8 @@ int collect_lost(struct triage *t, struct err *err)
 	t->lost = NULL;
 	t->lost_count = t->lost_room = 0;
 	free(copy);
+	if (rc == 0 && t->lost_more)
+		rc = triage_unread(t, "further files without a name", REASON_TOO_LARGE, 0,
+				   err);
 	return rc;
 }

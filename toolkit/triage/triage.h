@@ -66,6 +66,7 @@ struct triage {
 	pthread_mutex_t emitting;
 	struct process_lost *lost; /* files to be saved, see process.h */
 	size_t lost_count, lost_room;
+	bool lost_more; /* there were more than are kept open */
 
 	/* Counts for the record `end`. */
 	uint64_t processes, coherent, sockets, recovered, blocked, swept_to;
