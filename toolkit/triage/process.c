@@ -504,6 +504,7 @@ int process_emit(struct process_job *job, struct err *err)
 	t->coherent += job->coherent;
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		t->unread[i] += job->reasons[i];
+	t->lost_more = t->lost_more || job->lost_more;
 	for (size_t i = 0; i < job->lost_count; i++)
 		if (triage_keep_lost(t, &job->lost[i]))
 			job->lost[i] = (struct process_lost){ .fd = -1 };
@@ -525,6 +526,7 @@ void process_clear(struct process_job *job)
 	}
 	job->lost_count = 0;
 	job->finding_count = 0;
+	job->lost_more = false;
 	job->gone = job->coherent = job->argv_bracketed = false;
 	memset(job->reasons, 0, sizeof(job->reasons));
 	census_clear(&job->part);

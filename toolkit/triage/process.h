@@ -79,6 +79,7 @@ struct process_job {
 	size_t finding_count;
 	struct process_lost *lost;
 	size_t lost_count, lost_room;
+	bool lost_more;			/* there were more */
 	uint64_t reasons[REASON_COUNT]; /* how much was not read, by why */
 	bool gone, coherent, argv_bracketed;
 	uint64_t exe_inode;

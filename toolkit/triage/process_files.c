@@ -173,6 +173,11 @@ static void keep(struct process_job *job, const char *via, const char *what,
 	if (job->t->opt->no_recover || !out_keeps_files(job->t->out) ||
 	    !S_ISREG(st->stx_mode))
 		return;
+	/* Whoever has thousands of them does not use up the descriptors of all. */
+	if (job->lost_count == PROCESS_LOST_MAX) {
+		job->lost_more = true;
+		return;
+	}
 	fd = triage_open_quiet(job->t, job->dirfd, via, QUIET_MAGIC, NULL, &reason);
 	if (fd >= 0)
 		process_lose(job, fd, what, st->stx_dev_major, st->stx_dev_minor,
