@@ -1,13 +1,14 @@
 """Cases: what may not be read, and what cannot."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
 
 from records import check, same, texts
-from space import (NOBODY, REFUSE, ROOT, SPACE, Plant, call, command_of, everybody, mount, read,
-                   records, triage, without)
+from space import (NOBODY, REFUSE, ROOT, SPACE, Plant, call, command_of, everybody, evidence,
+                   mount, read, records, triage, without, write)
 
 
 def accounted(found, plants):
@@ -124,5 +125,37 @@ def blocked():
     server.kill()
 
 
+def many_memfds():
+    """a process with thousands of memfds: many are saved, the rest is said, nobody suffers"""
+    holder = os.fork()
+    if holder == 0:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (8000, 8000))
+        for i in range(6000):
+            os.write(os.memfd_create(f"many-{i}"), b"memfd %d" % i)
+        write(f"{SPACE}/made", b"")
+        time.sleep(1000)
+    for _ in range(600):
+        if os.path.exists(f"{SPACE}/made"):
+            break
+        time.sleep(0.1)
+    plants = [Plant([b"beside", bytes([65 + i])]) for i in range(20)]
+    path, found, _ = evidence("--only", "processes", code=3)
+    saved = found.of("recovered")
+    check(len(saved) >= 500, f"{len(saved)} of 6000 saved")
+    for record in saved:
+        same("what", record["what"], "memfd")
+        number = texts([record["path"]])[0].rsplit(b"-", 1)[1]
+        same("the saved bytes", read(f"{path}/{record['stored']}"), b"memfd " + number)
+    same("said of the rest", [(r["what"], r["reason"]) for r in found.of("unread")
+                              if "without a name" in r["what"]],
+         [("further files without a name", "too_large")])
+    for plant in plants:
+        process = found.process(plant.pid)
+        same("argv", texts(process["argv"]), plant.argv)
+        check("unread" not in process, "another process lacks something by it")
+    os.kill(holder, 9)
+
+
 CASES = {"nobody": nobody, "hidepid": hidepid, "hidepid_ptrace": hidepid_ptrace,
-         "seccomp": seccomp, "seccomp_covered": seccomp_covered, "blocked": blocked}
+         "seccomp": seccomp, "seccomp_covered": seccomp_covered, "blocked": blocked,
+         "many_memfds": many_memfds}
