@@ -153,6 +153,12 @@ def many_memfds():
         process = found.process(plant.pid)
         same("argv", texts(process["argv"]), plant.argv)
         check("unread" not in process, "another process lacks something by it")
+    _, found, _ = evidence("--only", "processes", "--recover-max", "1K", code=3)
+    bytes_saved = sum(record["size"] for record in found.of("recovered") if record["complete"])
+    check(900 < bytes_saved <= 1024, f"--recover-max 1K: {bytes_saved} bytes saved")
+    same("said of what is too much", {record["error"] for record in found.of("recovered")
+                                      if not record["complete"]},
+         {"more than --recover-max allows in all"})
     os.kill(holder, 9)
 
 

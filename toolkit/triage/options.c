@@ -10,7 +10,8 @@
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/place.h"
 
-#define RECOVER_MAX_DEFAULT (UINT64_C(1) << 30)
+/* A volume of FVol-Acquire has 1 GiB and a sixteenth of the memory beside the image. */
+#define RECOVER_MAX_DEFAULT (UINT64_C(512) << 20)
 
 static const char usage[] =
 	"Usage: triage [OPTION...]                              records to stdout\n"
@@ -40,7 +41,8 @@ static const char usage[] =
 	"      --no-environ     read no environments\n"
 	"      --no-hash        hash no executables\n"
 	"      --no-recover     save no deleted files\n"
-	"      --recover-max SIZE  save none that holds more, with K, M or G (default 1G)\n"
+	"      --recover-max SIZE  save no more than this in all, with K, M or G (default\n"
+	"                       512M)\n"
 	"      --memory PID     save the memory of a process; may be given 16 times\n"
 	"      --all-pids       look for hidden processes among all pids there can be, also\n"
 	"                       those that were never given out (half a second a million)\n"

@@ -38,7 +38,7 @@ struct options {
 	bool no_environ;
 	int32_t memory[TRIAGE_MEMORY_MAX]; /* pids whose memory is saved */
 	size_t memory_count;
-	uint64_t recover_max_bytes; /* of one file */
+	uint64_t recover_max_bytes; /* of all files together */
 };
 
 /* Returns -1 to go on, or the exit code. Prints what is to be said. */

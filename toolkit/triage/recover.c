@@ -181,7 +181,7 @@ static int save(struct triage *t, struct copy *copy, const struct process_lost *
 		const struct stat *st, struct extents *all, struct json *doc,
 		struct err *err)
 {
-	uint64_t size = (uint64_t)st->st_size;
+	uint64_t size = (uint64_t)st->st_size, stored;
 	struct json_node *root = json_root(doc);
 	char name[96], other[24];
 	bool packed;
@@ -193,9 +193,11 @@ static int save(struct triage *t, struct copy *copy, const struct process_lost *
 		return 0;
 	}
 	packed = size - all->bytes > HOLES_MAX;
-	if (all->bytes > t->opt->recover_max_bytes) {
+	stored = packed ? all->bytes : size;
+	if (stored > t->opt->recover_max_bytes - t->recovered_bytes) {
+		t->incomplete = true;
 		json_add_bool(doc, root, "complete", false);
-		json_add_str(doc, root, "error", "larger than --recover-max");
+		json_add_str(doc, root, "error", "more than --recover-max allows in all");
 		return 0;
 	}
 	snprintf(name, sizeof(name), "recovered/%d-%s-%llu", lost->pid, lost->what,
@@ -204,7 +206,7 @@ static int save(struct triage *t, struct copy *copy, const struct process_lost *
 	copy->fd = lost->fd;
 	copy->bytes = 0;
 	sha256_init(&copy->hash);
-	copy->file = out_open(t->out, name, packed ? all->bytes : size, err);
+	copy->file = out_open(t->out, name, stored, err);
 	if (!copy->file)
 		return -1;
 	rc = put_all(copy, all, size, packed, err);
@@ -223,6 +225,7 @@ static int save(struct triage *t, struct copy *copy, const struct process_lost *
 	if (out_close(t->out, copy->file, err) < 0)
 		return -1;
 	t->recovered++;
+	t->recovered_bytes += copy->bytes;
 	describe_copy(copy, all, packed, name, doc);
 	json_add_bool(doc, root, "complete", true);
 	return 0;

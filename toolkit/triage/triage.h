@@ -69,7 +69,8 @@ struct triage {
 	bool lost_more; /* there were more than are kept open */
 
 	/* Counts for the record `end`. */
-	uint64_t processes, coherent, sockets, recovered, blocked, swept_to;
+	uint64_t processes, coherent, sockets, recovered, recovered_bytes, blocked;
+	uint64_t swept_to;
 	_Atomic uint64_t findings[3]; /* by severity */
 	_Atomic uint64_t unread[REASON_COUNT];
 	bool incomplete;
