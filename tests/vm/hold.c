@@ -1,6 +1,6 @@
 /*
- * Stays there, for tests of what a look at the guest finds: hold [bpf]. With bpf it holds a
- * program of BPF that was loaded and is attached to nothing, named fvol_planted. Prints
+ * Stays there, for tests of what a look at the guest finds: hold [bpf]. With bpf it holds
+ * a program of BPF that was loaded and is attached to nothing, named fvol_planted. Prints
  * "ready" when it is.
  */
 #include <linux/bpf.h>
