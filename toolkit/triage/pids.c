@@ -107,7 +107,7 @@ static bool answers(enum pids_probe probe, int32_t pid)
  */
 static void choose_probe(struct pids *pids)
 {
-	pids->probe = PROBE_SIGNAL;
+	pids->probe = PROBE_SCHEDULE;
 	while (pids->probe < PROBE_NONE &&
 	       (answers(pids->probe, INT32_MAX) || errno != ESRCH))
 		pids->probe++;
@@ -117,7 +117,7 @@ static void choose_probe(struct pids *pids)
 /* Says which views a filter takes away. */
 static int list_refused(struct triage *t, struct err *err)
 {
-	static const char *const calls[] = { "kill", "getpgid", "sched_getscheduler" };
+	static const char *const calls[] = { "sched_getscheduler", "getpgid", "kill" };
 	int self = (int)syscall(SYS_pidfd_open, t->self_pid, 0), why = errno;
 
 	for (int i = 0; i < (int)t->pids.probe; i++)

@@ -24,9 +24,9 @@ void pidset_add(struct pidset *set, int32_t pid); /* nothing when it does not fi
 
 /* How a pid is asked for: what a filter of system calls leaves. */
 enum pids_probe {
-	PROBE_SIGNAL,
+	PROBE_SCHEDULE, /* sched_getscheduler(2): the cheapest */
 	PROBE_GROUP,	/* getpgid(2) */
-	PROBE_SCHEDULE, /* sched_getscheduler(2) */
+	PROBE_SIGNAL,	/* kill(2) with signal 0, which is none */
 	PROBE_NONE,
 };
 

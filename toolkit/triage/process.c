@@ -293,6 +293,20 @@ static void read_number(struct process_job *job, const char *name, const char *k
 		json_add_u64(job->doc, job->root, key, value);
 }
 
+/* No security module has one to give when one process has none by this error. */
+static void read_label(struct process_job *job)
+{
+	size_t len;
+	int rc = job->no_label ? EINVAL
+			       : procfile_read_single(job->dirfd, "attr/current", 4096,
+						      &job->text);
+
+	job->no_label = rc == EINVAL;
+	len = rc ? 0 : strcspn(job->text.data, "\n");
+	if (len)
+		triage_add_text(job->doc, job->root, "label", job->text.data, len);
+}
+
 static void read_links(struct process_job *job)
 {
 	static const char *const names[] = { "cwd", "root" };
@@ -306,13 +320,7 @@ static void read_links(struct process_job *job)
 		else if (rc != ENOENT)
 			process_unread(job, names[i], rc);
 	}
-	if (procfile_read_single(job->dirfd, "attr/current", 4096, &job->text) == 0) {
-		size_t len = strcspn(job->text.data, "\n");
-
-		if (len)
-			triage_add_text(job->doc, job->root, "label", job->text.data,
-					len);
-	}
+	read_label(job);
 	read_number(job, "loginuid", "loginuid");
 	read_number(job, "sessionid", "audit_session");
 }

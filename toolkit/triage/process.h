@@ -86,6 +86,7 @@ struct process_job {
 
 	/* Kept from process to process. */
 	struct proctext text, link;
+	bool no_label;		    /* this kernel has no labels */
 	unsigned char *json_memory; /* PROCESS_JSON_BYTES, or NULL */
 	struct mapped *mapped;	    /* of process_read_maps() */
 	/* The mount namespace that was looked at last, and whose it is. */

@@ -130,7 +130,7 @@ int session_open(struct triage *t, struct err *err)
 	return 0;
 }
 
-static void add_tool(struct json *doc, char *const *arguments)
+static void add_tool(const struct triage *t, struct json *doc, char *const *arguments)
 {
 	struct json_node *tool = json_add_object(doc, json_root(doc), "tool"), *list;
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC | O_NOATIME);
@@ -140,7 +140,7 @@ static void add_tool(struct json *doc, char *const *arguments)
 
 	json_add_str(doc, tool, "name", "triage");
 	json_add_str(doc, tool, "version", FVOL_VERSION);
-	if (fd >= 0 && sums_hash_fd(fd, digest, &ignored) == 0) {
+	if (fd >= 0 && !t->opt->no_hash && sums_hash_fd(fd, digest, &ignored) == 0) {
 		sha256_to_hex(digest, hex);
 		json_add_str(doc, tool, "sha256", hex);
 	}
@@ -198,7 +198,7 @@ int session_emit_header(struct triage *t, char *const *arguments, struct err *er
 		return -1;
 	root = json_root(doc);
 	json_add_str(doc, root, "schema", SCHEMA);
-	add_tool(doc, arguments);
+	add_tool(t, doc, arguments);
 	triage_add_time(doc, root, "time", t->start_ns);
 	if (t->opt->instance)
 		add_string(doc, "instance", t->opt->instance);
