@@ -169,13 +169,11 @@ static int emit_bare(struct triage *t, const char *const *views, int32_t pid,
 	return triage_emit(t, doc, err);
 }
 
-static int read_hidden(struct triage *t, const struct suspect *suspect, struct err *err)
+/* Those that show it, ended by NULL. */
+static void views_of(const struct suspect *suspect, const char *views[6])
 {
-	const char *views[6];
 	size_t n = 0;
 
-	if (census_person(&t->census, suspect->pid))
-		return 0;
 	if (suspect->lookup)
 		views[n++] = "lookup";
 	if (suspect->signal)
@@ -187,43 +185,89 @@ static int read_hidden(struct triage *t, const struct suspect *suspect, struct e
 	if (suspect->cgroup)
 		views[n++] = "cgroup";
 	views[n] = NULL;
-	if (collect_pids(t, &suspect->pid, 1, views, err) < 0)
+}
+
+/* Reads once more those that are listed: who has a record then had begun just now, who
+ * does not answer has ended, and neither is suspected any more. No thread is listed. */
+static int settle_listed(struct triage *t, struct suspects *all, struct err *err)
+{
+	int32_t *pids = malloc((all->count + 1) * sizeof(*pids));
+	size_t count = 0, kept = 0;
+	int rc;
+
+	if (!pids)
+		return err_sys(err, ENOMEM, "looking for hidden processes");
+	for (size_t i = 0; i < all->count; i++)
+		if (all->list[i].listed)
+			pids[count++] = all->list[i].pid;
+	rc = collect_pids(t, pids, count, NULL, err);
+	free(pids);
+	if (rc < 0)
 		return -1;
 	census_sort(&t->census);
-	return census_person(&t->census, suspect->pid)
-		       ? 0
-		       : emit_bare(t, views, suspect->pid, err);
+	for (size_t i = 0; i < all->count; i++) {
+		const struct suspect *suspect = &all->list[i];
+
+		if (suspect->listed && (census_person(&t->census, suspect->pid) ||
+					pids_ask(t, suspect->pid) % 2 == 0))
+			continue;
+		all->list[kept++] = *suspect;
+	}
+	all->count = kept;
+	return 0;
+}
+
+/* Where /proc shows everybody no more than their own processes, to be absent there says
+ * nothing. */
+static bool says_nothing(const struct triage *t, const struct suspect *suspect)
+{
+	return t->hidepid && !suspect->detached;
+}
+
+/* Reads those that another view than the listing leads to. */
+static int read_hidden(struct triage *t, const struct suspects *all, struct err *err)
+{
+	const char *views[6];
+	bool *known = malloc(all->count + 1);
+	int rc = known ? 0 : err_sys(err, ENOMEM, "looking for hidden processes");
+
+	/* Before the first is added, which is not in its place until all are sorted. */
+	for (size_t i = 0; rc == 0 && i < all->count; i++)
+		known[i] = census_person(&t->census, all->list[i].pid);
+	for (size_t i = 0; rc == 0 && i < all->count; i++) {
+		if (known[i] || says_nothing(t, &all->list[i]))
+			continue;
+		views_of(&all->list[i], views);
+		rc = collect_pids(t, &all->list[i].pid, 1, views, err);
+	}
+	free(known);
+	census_sort(&t->census);
+	return rc;
+}
+
+static int report_one(struct triage *t, const struct suspect *suspect, struct err *err)
+{
+	const char *views[6];
+	char what[48];
+
+	if (says_nothing(t, suspect)) {
+		snprintf(what, sizeof(what), "process %d", suspect->pid);
+		return triage_unread(t, what, REASON_HIDEPID, 0, err);
+	}
+	views_of(suspect, views);
+	if (!census_person(&t->census, suspect->pid) &&
+	    emit_bare(t, views, suspect->pid, err) < 0)
+		return -1;
+	return t->hidepid ? 0 : report(t, suspect, err);
 }
 
 static int report_all(struct triage *t, struct suspects *all, struct err *err)
 {
-	char what[48];
-
-	for (size_t i = 0; i < all->count; i++) {
-		const struct suspect *suspect = &all->list[i];
-
-		if (suspect->listed) {
-			if (collect_pids(t, &suspect->pid, 1, NULL, err) < 0)
-				return -1;
-			census_sort(&t->census);
-			/* It had begun just now, or has ended; no thread is listed. */
-			if (census_person(&t->census, suspect->pid) ||
-			    pids_ask(t, suspect->pid) % 2 == 0)
-				continue;
-		}
-		/* Where /proc shows everybody no more than their own processes, to be
-		 * absent there says nothing. */
-		if (t->hidepid && !suspect->detached) {
-			snprintf(what, sizeof(what), "process %d", suspect->pid);
-			if (triage_unread(t, what, REASON_HIDEPID, 0, err) < 0)
-				return -1;
-			continue;
-		}
-		if (read_hidden(t, suspect, err) < 0)
+	if (settle_listed(t, all, err) < 0 || read_hidden(t, all, err) < 0)
+		return -1;
+	for (size_t i = 0; i < all->count; i++)
+		if (report_one(t, &all->list[i], err) < 0)
 			return -1;
-		if (!t->hidepid && report(t, suspect, err) < 0)
-			return -1;
-	}
 	if (all->more)
 		return triage_unread(t, "further hidden processes", REASON_TOO_LARGE, 0,
 				     err);
