@@ -156,11 +156,6 @@ static struct place_tar *open_tar(const struct options *opt, const char *instanc
 	return tar;
 }
 
-static void keep(void *arg)
-{
-	(void)arg;
-}
-
 int place_open(struct place *place, const struct options *opt,
 	       const volatile sig_atomic_t *interrupted, struct err *err)
 {
@@ -179,16 +174,13 @@ int place_open(struct place *place, const struct options *opt,
 		remote_close();
 		return -1;
 	}
-	place->kind = opt->evidence || opt->output ? &place_dir_ops : &place_tar_ops;
-	place->kept = *place->kind;
-	place->kept.free = keep;
-	place->ops = &place->kept;
+	place->ops = opt->evidence || opt->output ? &place_dir_ops : &place_tar_ops;
 	return 0;
 }
 
 int place_fail(struct place *place, const struct err *failure, struct err *err)
 {
-	if (place->kind == &place_dir_ops)
+	if (place->ops == &place_dir_ops)
 		return place_dir_fail(place->arg, failure, err);
 	place_tar_fail(place->arg);
 	return 0;
@@ -196,15 +188,15 @@ int place_fail(struct place *place, const struct err *failure, struct err *err)
 
 void place_close(struct place *place)
 {
-	if (!place->kind)
+	if (!place->ops)
 		return;
-	place->kind->free(place->arg);
+	place->ops->free(place->arg);
 	*place = (struct place){ 0 };
 	remote_close();
 }
 
 const struct place_result *place_result(const struct place *place)
 {
-	return place->kind == &place_dir_ops ? place_dir_result(place->arg)
-					     : place_tar_result(place->arg);
+	return place->ops == &place_dir_ops ? place_dir_result(place->arg)
+					    : place_tar_result(place->arg);
 }

@@ -35,12 +35,8 @@ struct place_result {
 };
 
 struct place {
-	/* ->free of these does nothing: place_close() does, when all has been said. */
 	const struct place_ops *ops;
 	void *arg; /* for ops */
-	/* Its own. */
-	const struct place_ops *kind;
-	struct place_ops kept;
 };
 
 /*
