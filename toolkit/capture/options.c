@@ -247,11 +247,7 @@ int options_parse(int argc, char **argv, struct options *opt)
 		const char **slot = slot_of(opt, c, &numbers);
 
 		if (slot) {
-			int at = 0;
-
-			while (long_options[at].name && long_options[at].val != c)
-				at++;
-			bad = cli_set_once("capture", slot, long_options[at].name);
+			bad = cli_take_once("capture", slot, long_options, c);
 		} else if (c == 'c') {
 			opt->check = true;
 		} else if (c == 'j') {

@@ -208,15 +208,6 @@ static void set_defaults(struct options *opt)
 	opt->workers = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;
 }
 
-static const char *name_of(int c)
-{
-	int at = 0;
-
-	while (long_options[at].name && long_options[at].val != c)
-		at++;
-	return long_options[at].name;
-}
-
 int options_parse(int argc, char **argv, struct options *opt)
 {
 	struct given given = { 0 };
@@ -232,7 +223,7 @@ int options_parse(int argc, char **argv, struct options *opt)
 		bool *flag = flag_of(opt, &given, c);
 
 		if (slot) {
-			bad = cli_set_once("compress", slot, name_of(c));
+			bad = cli_take_once("compress", slot, long_options, c);
 		} else if (flag) {
 			*flag = true;
 		} else if (c == 'h') {

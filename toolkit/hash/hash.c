@@ -199,11 +199,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		const char **slot = slot_of(opt, c);
 
 		if (slot) {
-			int at = 0;
-
-			while (long_options[at].name && long_options[at].val != c)
-				at++;
-			bad = cli_set_once("hash", slot, long_options[at].name);
+			bad = cli_take_once("hash", slot, long_options, c);
 		} else if (c == 'q') {
 			opt->quiet = true;
 		} else if (c == 'r') {

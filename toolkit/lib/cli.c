@@ -15,6 +15,14 @@ int cli_set_once(const char *program, const char **slot, const char *option)
 	return 0;
 }
 
+int cli_take_once(const char *program, const char **slot, const struct option *options,
+		  int c)
+{
+	while (options->name && options->val != c)
+		options++;
+	return cli_set_once(program, slot, options->name);
+}
+
 int cli_usage(const char *program, const char *why)
 {
 	fprintf(stderr, "%s: ", program);

@@ -13,6 +13,11 @@
  */
 int cli_set_once(const char *program, const char **slot, const char *option);
 
+/* The same by the value that getopt_long() returned for one of options. */
+struct option;
+int cli_take_once(const char *program, const char **slot, const struct option *options,
+		  int c);
+
 /* Prints "program: why" and the pointer to --help. Returns ERR_USAGE. */
 int cli_usage(const char *program, const char *why);
 

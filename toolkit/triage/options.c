@@ -230,13 +230,9 @@ static const char *contradiction(struct options *opt, int rest)
 static int take(struct options *opt, int c, struct texts *texts, int *code)
 {
 	const char **slot = slot_of(opt, c, texts);
-	int at = 0;
 
-	if (slot) {
-		while (long_options[at].name && long_options[at].val != c)
-			at++;
-		return cli_set_once("triage", slot, long_options[at].name);
-	}
+	if (slot)
+		return cli_take_once("triage", slot, long_options, c);
 	if (flag_of(opt, c)) {
 		*flag_of(opt, c) = true;
 		return 0;

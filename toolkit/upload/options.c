@@ -112,13 +112,10 @@ static const char **slot_of(struct options *opt, int c)
 	}
 }
 
-static const char *name_of(int c)
+/* The value of the long form. */
+static int long_of(int c)
 {
-	c = c == 'p' ? S3_OPT_PART_SIZE : c == 'P' ? S3_OPT_PARALLEL : c;
-	for (const struct option *o = long_options; o->name; o++)
-		if (o->val == c)
-			return o->name;
-	return "?";
+	return c == 'p' ? S3_OPT_PART_SIZE : c == 'P' ? S3_OPT_PARALLEL : c;
 }
 
 static bool *flag_of(struct options *opt, int c)
@@ -263,7 +260,7 @@ int options_parse(int argc, char **argv, struct options *opt)
 		}
 		slot = slot_of(opt, c);
 		if (slot) {
-			bad = cli_set_once("upload", slot, name_of(c));
+			bad = cli_take_once("upload", slot, long_options, long_of(c));
 		} else if (flag_of(opt, c)) {
 			*flag_of(opt, c) = true;
 		} else {
