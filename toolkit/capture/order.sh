@@ -98,10 +98,16 @@ done > "$scratch/all"
 		# Parts that the compiler split off have names like NAME.part.0.
 		else printf "\t\t*(%s %s.*)\n", $1, $1
 	}' "$scratch/all"
-	# What the emulator's processor cannot do, and what a made-up machine refuses.
+	# What the emulator's processor cannot do, what a made-up machine refuses or is too
+	# small for, and the start and end of a program whose addresses are not fixed.
 	echo "		*libfvol.a:sha256_x86.o(.text .text.*)"
 	echo "		*libfvol.a:source_bpf.o(.text .text.*)"
 	echo "		*libc.a:syscall.lo(.text .text.*)"
+	echo "		*(.text.sink_sync .text.fdatasync)"
+	echo "		*rcrt1.o(.text .text.*)"
+	echo "		*crtbeginS.o(.text)"
+	echo "		*libgcc.a:cpuinfo.o(.text.startup)"
+	echo "		KEEP(*(SORT_NONE(.fini)))"
 	echo "	}"
 	echo "}"
 	echo "INSERT BEFORE .text;"

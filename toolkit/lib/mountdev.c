@@ -65,6 +65,20 @@ int mountdev_open(dev_t dev, int flags, char path[MOUNTDEV_PATH], struct err *er
 	return fd;
 }
 
+void mountdev_drop_cache(int dirfd)
+{
+	char path[MOUNTDEV_PATH];
+	struct err ignored;
+	struct stat st;
+	int fd;
+
+	if (fstat(dirfd, &st) < 0 ||
+	    (fd = mountdev_open(st.st_dev, 0, path, &ignored)) < 0)
+		return;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	io_close(&fd);
+}
+
 int mountdev_check_super(const unsigned char super[EXT4_SUPER_BYTES], const char *label,
 			 const char *path, struct err *err)
 {

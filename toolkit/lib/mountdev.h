@@ -45,6 +45,12 @@ int mountdev_of_mount(int dirfd, dev_t *dev, struct err *err);
 int mountdev_open(dev_t dev, int flags, char path[MOUNTDEV_PATH], struct err *err);
 
 /*
+ * Lets go of what the kernel keeps in memory of the disk that dirfd's file system is on:
+ * blocks of metadata that are on the disk and in nobody's use. Best effort.
+ */
+void mountdev_drop_cache(int dirfd);
+
+/*
  * Says whether a superblock is ext4's and carries label. path is for the sentence.
  * Returns 0 when it is, else -1 (ERR_FAILED).
  */

@@ -448,8 +448,6 @@ int pipeline_arena_take(struct pipeline *p, struct err *err)
 	}
 	/* A source's child process must not make copies of what we write. */
 	madvise(p->map, p->map_bytes, MADV_DONTFORK);
-	/* Best effort: a host that forbids locking is captured all the same. */
-	mlock(p->map, p->map_bytes);
 	return 0;
 }
 
@@ -573,6 +571,8 @@ int pipeline_run(struct pipeline *pipeline, struct err *err)
 	pipeline->chunks = 0;
 	pipeline->captured_bytes = 0;
 	pipeline->truncated = false;
+	/* Best effort: a host that forbids locking is captured all the same. */
+	mlock(pipeline->map, pipeline->map_bytes);
 	lay_out(e);
 	rc = run(e, err);
 	join_threads(e);

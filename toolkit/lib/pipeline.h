@@ -107,10 +107,11 @@ struct pipeline {
 size_t pipeline_arena_for(uint64_t memory_bytes);
 
 /*
- * Takes the memory that a run needs, locked where the host allows it: arena_bytes, and
- * what each worker packs in. To be called when the fields above are set; between runs and
- * until pipeline_arena_release() it is the caller's to use, so that nothing else need be
- * taken from a machine whose free pages are evidence.
+ * Takes the room that a run needs: arena_bytes, and what each worker packs in. To be
+ * called when the fields above are set. Its pages come, and are locked where the host
+ * allows it, when the run begins; between runs and until pipeline_arena_release() it is
+ * the caller's to use, so that nothing else need be taken from a machine whose free pages
+ * are evidence.
  */
 int pipeline_arena_take(struct pipeline *pipeline, struct err *err);
 void pipeline_arena_release(struct pipeline *pipeline);
