@@ -24,31 +24,32 @@
 	"this file system has no O_DIRECT: the image passes through the page cache"
 
 struct capture {
+	/* First and last what is long and mostly never touched: each page of it that is
+	 * touched is evidence. */
+	struct ranges ranges;
 	const struct options *opt;
 	struct source_env env;
 	struct source source, second;
 	bool asked_second, has_second;
+	bool has_custody; /* custody_head is set */
+	bool five_level_paging;
+	int custody_fd;
 	struct progress progress;
 	struct sink image, log;
 	const char *format; /* as written: avml may have become lime */
 	char name[NAME_MAX];
-	char path[PATH_MAX]; /* of the image, as the caller would say it */
 	uint8_t file_sha256[SHA256_LEN];
 	uint64_t file_bytes;
 	uint8_t custody_head[SHA256_LEN];
-	int custody_fd;
-	bool has_custody; /* custody_head is set */
 	int64_t start_ns, end_ns;
 	/* Wall clock less time since boot, at start and end: they part when it is set. */
 	int64_t booted_ns, booted_at_end_ns;
-	bool five_level_paging;
+	struct preflight preflight;
+	char path[PATH_MAX]; /* of the image, as the caller would say it */
 	char fallback[sizeof(((struct err *)0)->text)]; /* why it is not the format asked
 							   for; empty: it is */
 	char vmcoreinfo[VMCOREINFO_MAX];		/* "": the kernel has none */
-	/* Last what is long and mostly never touched: each page of it is evidence. */
-	struct preflight preflight;
-	struct store store; /* of the evidence */
-	struct ranges ranges;
+	struct store store;				/* of the evidence */
 	struct pipeline pipeline;
 };
 
