@@ -35,6 +35,9 @@ build/check/bin/mkplace: build/check/obj/tests/cli/mkplace.o $(TRIAGE_PLACE) \
 		build/check/libfvol.a
 	@mkdir -p $(@D)
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ $(HOST_LIBS)
+build/check/bin/settle: build/check/obj/tests/image/settle.o build/check/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/check/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 build/check/bin/fuzz_%: build/check/obj/tests/fuzz/fuzz_%.o \
 		build/check/obj/tests/fuzz/main.o build/check/libfvol.a
@@ -61,7 +64,7 @@ build/check/bin/fuzz_isf build/check/bin/fuzz_package: HOST_LIBS := build/check/
 -include $(wildcard build/check/obj/*/*/*.d)
 
 TEST_PROGRAMS := $(UNIT_TESTS) $(FUZZ_TARGETS) build/check/bin/mkproc \
-	build/check/bin/mkplace
+	build/check/bin/mkplace build/check/bin/settle
 test-programs: $(TEST_PROGRAMS)
 .PHONY: test-programs
 

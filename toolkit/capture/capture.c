@@ -242,22 +242,6 @@ static int open_log(struct err *err)
 			  sizeof(log_arena), pipeline_log_bytes(&cap.pipeline), err);
 }
 
-/*
- * Reserving room has brought a bitmap of each 128 MiB of it into memory, which is not
- * needed again. They are let go of, for the arena to take their pages. Before that the
- * journal must be done with them: it looks through what a transaction has left when later
- * ones end, and no further than to a block that is in use again. The second one here
- * takes the image's inode out of that list, the third finds all of it at rest.
- */
-static int drop_bitmaps(int dirfd, struct err *err)
-{
-	for (int i = 0; i < 3; i++)
-		if (futimens(cap.image.fd, NULL) < 0 || syncfs(dirfd) < 0)
-			return err_sys(err, errno, "making the image's room durable");
-	mountdev_drop_cache(dirfd);
-	return 0;
-}
-
 static int open_sinks(int dirfd, struct err *err)
 {
 	/* lime is hashed by the pipeline as the stream it is. */
@@ -279,7 +263,9 @@ static int open_sinks(int dirfd, struct err *err)
 		fputs("capture: warning: " CAPTURE_NOT_DIRECT_WARNING "\n", stderr);
 	if (open_log(err) < 0)
 		return -1;
-	return cap.opt->evidence ? drop_bitmaps(dirfd, err) : 0;
+	/* Room that was reserved has brought its bitmaps into memory: the arena takes
+	 * their pages. */
+	return cap.opt->evidence ? mountdev_settle(dirfd, cap.image.fd, err) : 0;
 }
 
 static int finish_image(struct err *err)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/le.h"
@@ -65,18 +66,27 @@ int mountdev_open(dev_t dev, int flags, char path[MOUNTDEV_PATH], struct err *er
 	return fd;
 }
 
-void mountdev_drop_cache(int dirfd)
+int mountdev_settle(int dirfd, int fd, struct err *err)
 {
 	char path[MOUNTDEV_PATH];
 	struct err ignored;
 	struct stat st;
-	int fd;
+	int disk;
 
+	/*
+	 * The journal keeps the blocks of a transaction until later ones end, and then
+	 * looks through them no further than to one that is in use again. The second
+	 * takes the file's inode out of that list, the third finds all of it at rest.
+	 */
+	for (int i = 0; i < 3; i++)
+		if (futimens(fd, NULL) < 0 || syncfs(dirfd) < 0)
+			return err_sys(err, errno, "writing to the volume");
 	if (fstat(dirfd, &st) < 0 ||
-	    (fd = mountdev_open(st.st_dev, 0, path, &ignored)) < 0)
-		return;
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	io_close(&fd);
+	    (disk = mountdev_open(st.st_dev, 0, path, &ignored)) < 0)
+		return 0;
+	posix_fadvise(disk, 0, 0, POSIX_FADV_DONTNEED);
+	io_close(&disk);
+	return 0;
 }
 
 int mountdev_check_super(const unsigned char super[EXT4_SUPER_BYTES], const char *label,

@@ -45,10 +45,12 @@ int mountdev_of_mount(int dirfd, dev_t *dev, struct err *err);
 int mountdev_open(dev_t dev, int flags, char path[MOUNTDEV_PATH], struct err *err);
 
 /*
- * Lets go of what the kernel keeps in memory of the disk that dirfd's file system is on:
- * blocks of metadata that are on the disk and in nobody's use. Best effort.
+ * Makes durable what the file system of dirfd holds, of which fd is an open file whose
+ * times may change, and lets go of what the kernel then keeps of the disk in memory and
+ * nobody uses: a bitmap for each 128 MiB that was reserved is one page. That is best
+ * effort; failing to write is not (-1, ERR_FAILED).
  */
-void mountdev_drop_cache(int dirfd);
+int mountdev_settle(int dirfd, int fd, struct err *err);
 
 /*
  * Says whether a superblock is ext4's and carries label. path is for the sentence.
