@@ -10,6 +10,9 @@
 #include "image/workers.h"
 #include "toolkit/lib/io.h"
 
+/* A worker's buffer: what is written, and behind it what is read back. */
+#define DATA_MAX (WORKERS_BUFFER / 2)
+
 /* Nodes that are handled in one go: neighbours in the image, together in one buffer. */
 struct batch {
 	size_t first;
@@ -106,13 +109,50 @@ static int settle_digest(const struct copying *copying, struct tree_node *node,
 		return err_set(err, ERR_FAILED, "/%s: its bytes changed during the build",
 			       node->path);
 	memcpy(node->digest, digest, sizeof(digest));
+	node->read_back = !copying->hash_only;
 	return 0;
 }
 
-/* Writes whole blocks that begin at block `from` of a file. */
+/* The same as memcmp(), which the C library does by bytes; len is of whole blocks. */
+static bool same_blocks(const unsigned char *a, const unsigned char *b, size_t len)
+{
+	uint64_t differ = 0;
+
+	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
+		uint64_t x, y;
+
+		memcpy(&x, a + i, sizeof(x));
+		memcpy(&y, b + i, sizeof(y));
+		differ |= x ^ y;
+	}
+	return !differ;
+}
+
+/* Writes at most DATA_MAX bytes and reads them back into `again`, unless that is NULL. */
+static int put(const struct copying *copying, const unsigned char *data, size_t len,
+	       uint64_t off, unsigned char *again, struct err *err)
+{
+	ssize_t n;
+
+	if (io_pwrite(copying->fd, data, len, off) < 0)
+		return err_sys(err, errno, "writing %s", copying->to->path);
+	if (!again)
+		return 0;
+	n = io_pread(copying->fd, again, len, off);
+	if (n < 0)
+		return err_sys(err, errno, "reading %s back", copying->to->path);
+	if ((size_t)n != len || !same_blocks(again, data, len))
+		return err_set(err, ERR_FAILED,
+			       "%s: the disk gives other bytes back than were written "
+			       "at byte %llu",
+			       copying->to->path, (unsigned long long)off);
+	return 0;
+}
+
+/* Writes whole blocks that begin at block `from` of a file; `again` is as for put(). */
 static int write_blocks(const struct copying *copying, const struct ext4_map *map,
 			uint64_t from, const unsigned char *data, uint64_t blocks,
-			struct err *err)
+			unsigned char *again, struct err *err)
 {
 	uint64_t start = 0;
 
@@ -123,10 +163,10 @@ static int write_blocks(const struct copying *copying, const struct ext4_map *ma
 
 		if (from < start + size) {
 			n = size - inner < blocks ? size - inner : blocks;
-			if (io_pwrite(copying->fd, data, n * EXT4_BLOCK,
-				      (map->runs[i].block + inner) * EXT4_BLOCK) < 0)
-				return err_sys(err, errno, "writing %s",
-					       copying->to->path);
+			if (put(copying, data, n * EXT4_BLOCK,
+				(map->runs[i].block + inner) * EXT4_BLOCK, again,
+				err) < 0)
+				return -1;
 			data += n * EXT4_BLOCK;
 			from += n;
 			blocks -= n;
@@ -146,7 +186,7 @@ static int copy_large(const struct copying *copying, struct tree_node *node, int
 	sums_init(&sums, copying);
 	for (uint64_t off = 0; rc == 0 && off < node->size_bytes;) {
 		uint64_t left = node->size_bytes - off;
-		size_t len = left < WORKERS_BUFFER ? (size_t)left : WORKERS_BUFFER;
+		size_t len = left < DATA_MAX ? (size_t)left : DATA_MAX;
 
 		rc = read_source(fd, node, off, buffer, len, err);
 		if (rc == 0)
@@ -154,7 +194,8 @@ static int copy_large(const struct copying *copying, struct tree_node *node, int
 		if (rc == 0 && !copying->hash_only) {
 			memset(buffer + len, 0, rounded(len) - len);
 			rc = write_blocks(copying, &node->map, off / EXT4_BLOCK, buffer,
-					  rounded(len) / EXT4_BLOCK, err);
+					  rounded(len) / EXT4_BLOCK, buffer + DATA_MAX,
+					  err);
 		}
 		off += len;
 	}
@@ -176,15 +217,16 @@ static int copy_old(const struct copying *copying, struct tree_node *node,
 			uint64_t n = old->runs[i].blocks - done;
 			size_t len;
 
-			if (n > WORKERS_BUFFER / EXT4_BLOCK)
-				n = WORKERS_BUFFER / EXT4_BLOCK;
+			if (n > DATA_MAX / EXT4_BLOCK)
+				n = DATA_MAX / EXT4_BLOCK;
 			len = n * EXT4_BLOCK < left ? n * EXT4_BLOCK : (size_t)left;
 			if (ext4_fetch(copying->parent->volume, old->runs[i].block + done,
 				       n, buffer, err) < 0)
 				return -1;
 			sums_update(&sums, buffer, len);
 			memset(buffer + len, 0, n * EXT4_BLOCK - len);
-			if (write_blocks(copying, &node->map, at, buffer, n, err) < 0)
+			if (write_blocks(copying, &node->map, at, buffer, n,
+					 buffer + DATA_MAX, err) < 0)
 				return -1;
 			done += n;
 			at += n;
@@ -240,9 +282,9 @@ static int copy_batch(const struct copying *copying, const struct batch *batch,
 			start = node->map.runs[0].block;
 		filled += rounded(len);
 	}
-	if (filled && io_pwrite(copying->fd, buffer, filled, start * EXT4_BLOCK) < 0)
-		return err_sys(err, errno, "writing %s", copying->to->path);
-	return 0;
+	return filled ? put(copying, buffer, filled, start * EXT4_BLOCK,
+			    buffer + DATA_MAX, err)
+		      : 0;
 }
 
 static int run_batch(void *arg, size_t number, unsigned char *buffer, struct err *err)
@@ -251,9 +293,8 @@ static int run_batch(void *arg, size_t number, unsigned char *buffer, struct err
 	const struct batch *batch = &copying->batches[number];
 	struct tree_node *node = &copying->tree->nodes[batch->first];
 
-	if (batch->count > 1 ||
-	    (!copying->hash_only && node->source && node->size_bytes <= WORKERS_BUFFER &&
-	     node->map.count <= 1))
+	if (batch->count > 1 || (!copying->hash_only && node->source &&
+				 node->size_bytes <= DATA_MAX && node->map.count <= 1))
 		return copy_batch(copying, batch, buffer, err);
 	return copy_one(copying, node, buffer, err);
 }
@@ -265,8 +306,8 @@ static int run_batch(void *arg, size_t number, unsigned char *buffer, struct err
 static bool joins(const struct copying *copying, const struct tree_node *node,
 		  uint64_t end, size_t filled)
 {
-	if (copying->hash_only || !filled || filled > WORKERS_BUFFER ||
-	    rounded(node->size_bytes) > WORKERS_BUFFER - filled)
+	if (copying->hash_only || !filled || filled > DATA_MAX ||
+	    rounded(node->size_bytes) > DATA_MAX - filled)
 		return false;
 	return !node->size_bytes ||
 	       (node->map.count == 1 && node->map.runs[0].block == end);
@@ -409,7 +450,7 @@ int copy_files(struct tree *tree, const char *root, const struct parent *parent,
 	};
 	int rc;
 
-	copying.fd = open(to->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECT);
+	copying.fd = open(to->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_DIRECT);
 	if (copying.fd < 0)
 		copying.fd = to->fd;
 	else
@@ -433,7 +474,7 @@ int copy_text(const struct copy_to *to, const struct ext4_map *map, const void *
 	if (!blocks)
 		return err_set(err, ERR_FAILED, "out of memory");
 	memcpy(blocks, data, len_bytes);
-	rc = write_blocks(&copying, map, 0, blocks, whole / EXT4_BLOCK, err);
+	rc = write_blocks(&copying, map, 0, blocks, whole / EXT4_BLOCK, NULL, err);
 	free(blocks);
 	return rc;
 }

@@ -1,6 +1,6 @@
 /*
- * The bytes of the files: hashed, and copied into the image, several files at once and
- * many small ones in one write, past the page cache where the system can.
+ * The bytes of the files: hashed, copied into the image and read back, several files at
+ * once and many small ones in one write, past the page cache where the system can.
  */
 #ifndef FVOL_IMAGE_COPY_H
 #define FVOL_IMAGE_COPY_H
@@ -24,13 +24,17 @@ struct copy_to {
 /*
  * Copies the files that have a source, or bytes in the parent, to the blocks of their
  * maps. Sets the digests of the former, or holds them against those that are already
- * known; those of the latter must be what they are. ERR_FAILED when a source changes
- * meanwhile.
+ * known; those of the latter must be what they are. What is written is read back at once,
+ * past the page cache where the system can, and compared. ERR_FAILED when a source
+ * changes meanwhile or the disk gives back something else.
  */
 int copy_files(struct tree *tree, const char *root, const struct parent *parent,
 	       bool digests_known, const struct copy_to *to, struct err *err);
 
-/* Writes len_bytes of data to the blocks of a map, the last one filled up with zeros. */
+/*
+ * Writes len_bytes of data to the blocks of a map, the last one filled up with zeros; it
+ * is not read back.
+ */
 int copy_text(const struct copy_to *to, const struct ext4_map *map, const void *data,
 	      size_t len_bytes, struct err *err);
 

@@ -31,6 +31,7 @@ struct tree_node {
 	uint64_t size_bytes;
 	uint8_t digest[SHA256_LEN]; /* set by the build when the file is copied */
 	uint8_t sha1[SHA1_LEN];	    /* likewise, where there is an SBOM */
+	bool read_back;		    /* likewise: what was written is on the disk */
 	uint32_t ino;		    /* set by the build (layout.h), as is map */
 	struct ext4_map map;
 	size_t first_child;  /* of a directory: an index into nodes, or TREE_NONE */

@@ -88,6 +88,7 @@ static int hash_span(struct verifying *verifying, const struct ext4_span *span,
 static int hash_file(struct verifying *verifying, const struct manifest_line *line,
 		     unsigned char *buffer, uint8_t digest[SHA256_LEN], struct err *err)
 {
+	const struct verify_request *request = verifying->request;
 	struct spans spans = { 0 };
 	struct ext4_stat st;
 	struct sha256 sha;
@@ -97,6 +98,11 @@ static int hash_file(struct verifying *verifying, const struct manifest_line *li
 	pthread_mutex_lock(&verifying->lock);
 	rc = ext4_spans(verifying->volume, line->ino, &st, keep_span, &spans, err);
 	pthread_mutex_unlock(&verifying->lock);
+	if (rc == 0 && request->was_read &&
+	    request->was_read(request->arg, line, spans.at, spans.count, digest)) {
+		free(spans.at);
+		return 0;
+	}
 	sha256_init(&sha);
 	for (size_t i = 0; rc == 0 && i < spans.count; i++) {
 		if (spans.at[i].file_block != next)

@@ -1,7 +1,8 @@
 /*
  * Is a volume what its MANIFEST says, and its MANIFEST what a trusted key has signed?
- * Every file of the MANIFEST is read and hashed, nothing else may stand outside /evidence
- * and /lost+found, and what describes the files must be whole.
+ * Every file of the MANIFEST is read and hashed unless the caller has done that, nothing
+ * else may stand outside /evidence and /lost+found, and what describes the files must be
+ * whole.
  */
 #ifndef FVOL_IMAGE_VERIFY_H
 #define FVOL_IMAGE_VERIFY_H
@@ -22,6 +23,15 @@ struct verify_request {
 	const uint8_t *manifest_sha256; /* of MANIFEST itself, or NULL: not known */
 	const struct trust *trust;	/* who must have signed it, or NULL: anybody */
 	FILE *report;			/* of findings, one line each; may be NULL */
+	/*
+	 * NULL, or says of a file of the MANIFEST, whose written extents are at spans,
+	 * that the bytes in these blocks have been read already, and what their digest
+	 * is.
+	 */
+	bool (*was_read)(const void *arg, const struct manifest_line *line,
+			 const struct ext4_span *spans, size_t count,
+			 uint8_t digest[SHA256_LEN]);
+	const void *arg;
 };
 
 struct verify_result {

@@ -9,7 +9,7 @@
 
 #include "toolkit/lib/err.h"
 
-#define WORKERS_BUFFER (1024 * 1024)
+#define WORKERS_BUFFER (2 * 1024 * 1024)
 
 /*
  * Calls fn for each number below count, several at once, each call with a buffer of

@@ -87,7 +87,14 @@ build/check/bin/image: $(SRC_image:%.c=build/check/obj/%.o) build/check/libfvol.
 	@$(CC_HOST) $(CFLAGS_CHECK) -o $@ $^ -Lbuild/deps/host/lib $(LIBS_image:%=-l%)
 -include $(wildcard build/check/obj/image/*.d)
 
-test-programs: build/check/bin/image
+# A disk that gives back something else: tests/image/flip.c.
+build/check/bin/image-flip: $(SRC_image:%.c=build/check/obj/%.o) \
+		build/check/obj/tests/image/flip.o build/check/libfvol.a
+	@mkdir -p $(@D)
+	@$(CC_HOST) $(CFLAGS_CHECK) -Wl,--wrap=pread,--wrap=pread64 -o $@ $^ -Lbuild/deps/host/lib \
+		$(LIBS_image:%=-l%)
+
+test-programs: build/check/bin/image build/check/bin/image-flip
 
 # What stands between a hostile volume and the commands, whole.
 build/check/bin/fuzz_volume: $(patsubst %.c,build/check/obj/%.o,image/ext4_read.c \

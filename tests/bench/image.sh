@@ -135,10 +135,11 @@ find tree -type f -exec cat {} + > all
 sync
 echo "# load $(cut -d ' ' -f 1-3 /proc/loadavg), $(nproc) processors, $(df --output=fstype . |
 	tail -n 1); tree $(du -sm tree | cut -f 1) MiB"
-echo '# ours: copied, hashed, SBOM, MANIFEST, all read back and hashed again, fsync'
+echo '# ours: copied, hashed, SBOM, MANIFEST, all read back and compared, fsync'
 echo '# mke2fs -d: copied, fsync'
 i=0
 while [ "$i" -lt "$runs" ]; do
+	rm -f a.img
 	measure ours "$image" build --plan plan --epoch 1700000000 a.img
 	rm -f b.img
 	truncate -s 1G b.img

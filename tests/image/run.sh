@@ -2,7 +2,8 @@
 # Tests the image program without root and without a kernel: what it builds is judged by
 # e2fsprogs, what it reads is damaged by debugfs first. mount.sh and grow.sh go on with
 # kernels. Environment: IMAGE (the program), IMAGE_CHECK (the same under sanitizers and
-# without ext4 checksums, for damaged volumes; skipped when it is not there).
+# without ext4 checksums, for damaged volumes; skipped when it is not there), IMAGE_FLIP
+# (that one on a disk with a bad byte, flip.c).
 #
 # Exit: 0 passed, 1 failed, 77 skipped with the reason.
 # shellcheck disable=SC2016,SC2094 # inner shells expand; a pipe ends before its file is read
@@ -14,6 +15,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 IMAGE=${IMAGE:-$ROOT/build/release/x86_64/bin/image}
 IMAGE_CHECK=${IMAGE_CHECK:-$ROOT/build/check/bin/image}
+IMAGE_FLIP=${IMAGE_FLIP:-$ROOT/build/check/bin/image-flip}
 
 for program in e2fsck dumpe2fs debugfs setpriv; do
 	command -v "$program" > /dev/null && continue
@@ -113,6 +115,34 @@ make_big tree
 gives 0 'MANIFEST sha256' 'builds' \
 	"$IMAGE" build --plan plan --size 512M --epoch 1700000000 --manifest-out m a.img
 holds 'e2fsck finds nothing' e2fsck -fn a.img
+
+# --- a disk that gives other bytes back than were written ---
+
+# Arguments: offset, what is said, title. Builds the same once more with that byte bad.
+build_flipped() {
+	gives 5 "$2" "$3" env FLIP="$1" "$IMAGE_FLIP" build --plan plan --size 512M \
+		--epoch 1700000000 flipped.img
+	holds "$3: no image is left" sh -c '[ ! -e flipped.img ] && [ ! -e flipped.img.partial ]'
+}
+
+# Arguments: path. Prints the offset of its inode's first extent's block number.
+extent_offset() {
+	debugfs -R "imap $1" a.img 2> /dev/null | sed -n \
+		's/.*located at block \([0-9]*\), offset 0x\([0-9a-fA-F]*\).*/\1 0x\2/p' | {
+		read -r block offset
+		echo $((block * 4096 + offset + 60))
+	}
+}
+
+build_flipped $(($(first_block a.img /bin/tool) * 4096 + 3)) \
+	'gives other bytes back than were written' 'a bad byte of a small file'
+build_flipped $(($(first_block a.img /big) * 4096 + 5000000)) \
+	'gives other bytes back than were written' 'a bad byte of a large file'
+build_flipped $(($(first_block a.img /MANIFEST) * 4096 + 1)) \
+	'verifying what was written' 'a bad byte of the MANIFEST'
+build_flipped "$(extent_offset /big)" 'verifying what was written' \
+	'an inode that leads elsewhere'
+
 dumpe2fs a.img > dump 2>&1
 for line in 'volume name: *FVOL' 'Errors behavior: *Remount read-only' \
 	'Reserved block count: *0$' 'Maximum mount count: *-1' 'Check interval: *0 ' \
