@@ -15,20 +15,8 @@
 #include "tests/lib/triagelines.h"
 #include "toolkit/lib/clock.h"
 #include "toolkit/lib/host.h"
+#include "toolkit/lib/procfile.h"
 #include "toolkit/triage/triage.h"
-
-static uint64_t inode_at(int dirfd, const char *name)
-{
-	unsigned long long inode = 0;
-	char text[64];
-	ssize_t len = readlinkat(dirfd, name, text, sizeof(text) - 1);
-
-	if (len <= 0)
-		return 0;
-	text[len] = '\0';
-	sscanf(text, "%*[a-z]:[%llu]", &inode);
-	return inode;
-}
 
 static void read_comm(int dirfd, struct person *person)
 {
@@ -52,14 +40,13 @@ static void read_fds(struct triage *t, int dirfd, struct person *person)
 
 	person->fds_read = dir != NULL;
 	while (dir && (entry = readdir(dir))) {
-		uint64_t inode = inode_at(fd, entry->d_name);
 		char link[64] = "";
 		struct stat st;
 
 		if (readlinkat(fd, entry->d_name, link, sizeof(link) - 1) <= 0)
 			continue;
 		if (!strncmp(link, "socket:", 7))
-			census_add_owner(&t->census, inode, person->pid,
+			census_add_owner(&t->census, procfile_inode_of(link), person->pid,
 					 atoi(entry->d_name));
 		if (strncmp(link, "socket:", 7) != 0 &&
 		    fstatat(fd, entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode)) {
@@ -89,8 +76,8 @@ static void take_census(struct triage *t)
 		dirfd = openat(t->procfd, entry->d_name, O_PATH | O_CLOEXEC);
 		if (dirfd < 0)
 			continue;
-		person.netns = inode_at(dirfd, "ns/net");
-		person.mntns = inode_at(dirfd, "ns/mnt");
+		person.netns = procfile_namespace(dirfd, "ns/net");
+		person.mntns = procfile_namespace(dirfd, "ns/mnt");
 		read_comm(dirfd, &person);
 		read_fds(t, dirfd, &person);
 		census_add_person(&t->census, &person);

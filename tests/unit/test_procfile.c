@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +87,73 @@ static void what_is_no_such_file(void)
 	free(link);
 }
 
+/* What stands in a link may be an attacker's, where the tree is. */
+static void inodes_of_targets(void)
+{
+	static const struct {
+		const char *target;
+		uint64_t inode;
+	} known[] = {
+		{ "net:[4026531840]", 4026531840 },
+		{ "mnt:[1]", 1 },
+		{ "socket:[18446744073709551614]", UINT64_MAX - 1 },
+		{ "socket:[18446744073709551615]", 0 },
+		{ "socket:[18446744073709551617]", 0 },
+		{ "net:[99999999999999999999999999999999]", 0 },
+		{ "net:[0]", 0 },
+		{ "net:[-1]", 0 },
+		{ "net:[+1]", 0 },
+		{ "net:[ 1]", 0 },
+		{ "net:[0x10]", 0 },
+		{ "net:[1", 0 },
+		{ "net:[1 ]", 0 },
+		{ "net:[1]x", 0 },
+		{ "net:[1] (deleted)", 0 },
+		{ "net:[]", 0 },
+		{ "net:[", 0 },
+		{ "net:", 0 },
+		{ "net", 0 },
+		{ "net:1]", 0 },
+		{ "net[1]", 0 },
+		{ ":[1]", 0 },
+		{ "[1]", 0 },
+		{ "", 0 },
+		{ "/net:[1]", 0 },
+		{ "/tmp/[4026531840]", 0 },
+		{ "anon_inode:[eventfd]", 0 },
+		{ "\xff:[1]", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		/* A byte that is read behind the text is seen. */
+		char *target = strdup(known[i].target);
+
+		unlinkat(dirfd, "link", 0);
+		if (procfile_inode_of(target) != known[i].inode)
+			printf("  %s\n", target);
+		CHECK(procfile_inode_of(target) == known[i].inode);
+		CHECK(!*target || symlinkat(target, dirfd, "link") == 0);
+		CHECK(procfile_namespace(dirfd, "link") == known[i].inode);
+		free(target);
+	}
+}
+
+static void namespaces_of_links(void)
+{
+	char target[100];
+
+	CHECK(procfile_namespace(dirfd, "none") == 0);
+	CHECK(procfile_namespace(dirfd, "file") == 0);
+	/* Of a target longer than any of the kernel's the beginning is not taken. */
+	memset(target, 'x', sizeof(target));
+	memcpy(target + 58, ":[12]67", 8);
+	for (size_t i = 0; i < 3; i++) {
+		unlinkat(dirfd, "link", 0);
+		CHECK(symlinkat(target + i, dirfd, "link") == 0);
+		CHECK(procfile_namespace(dirfd, "link") == 0);
+	}
+}
+
 static void clean_up(void)
 {
 	static const char *const names[] = { "file", "link", "fifo" };
@@ -105,6 +173,8 @@ int main(void)
 	RUN(any_length);
 	RUN(up_to_a_bound);
 	RUN(what_is_no_such_file);
+	RUN(inodes_of_targets);
+	RUN(namespaces_of_links);
 	clean_up();
 	return DONE();
 }

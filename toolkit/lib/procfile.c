@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
@@ -104,6 +105,33 @@ int procfile_link(int dirfd, const char *name, struct proctext *text)
 	text->len_bytes = (size_t)n;
 	text->data[n] = '\0';
 	return 0;
+}
+
+uint64_t procfile_inode_of(const char *target)
+{
+	size_t kind = strspn(target, "abcdefghijklmnopqrstuvwxyz");
+	const char *digits = target + kind + 2;
+	uint64_t inode;
+	char *end;
+
+	if (!kind || target[kind] != ':' || target[kind + 1] != '[' || *digits < '0' ||
+	    *digits > '9')
+		return 0;
+	inode = strtoull(digits, &end, 10);
+	/* More digits than a number holds end as the largest one. */
+	return end[0] == ']' && !end[1] && inode != UINT64_MAX ? inode : 0;
+}
+
+uint64_t procfile_namespace(int dirfd, const char *name)
+{
+	char target[64];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
+
+	/* One that fills the room may go on behind it. */
+	if (n < 0 || n == sizeof(target) - 1)
+		return 0;
+	target[n] = '\0';
+	return procfile_inode_of(target);
 }
 
 void procfile_free(struct proctext *text)

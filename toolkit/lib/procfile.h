@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct proctext {
 	char *data; /* ended by a NUL that is not counted */
@@ -27,6 +28,17 @@ int procfile_read_single(int dirfd, const char *name, size_t max_bytes,
 
 /* The target of a symbolic link, likewise. */
 int procfile_link(int dirfd, const char *name, struct proctext *text);
+
+/*
+ * The inode in the target of a link to what has no path, "net:[4026531840]" or
+ * "socket:[1234]": a word of lower-case letters and, in brackets, decimal digits, nothing
+ * else. 0, which the kernel gives to none, when the target is anything else.
+ */
+uint64_t procfile_inode_of(const char *target);
+
+/* The same of the link NAME below dirfd (as ns/net of /proc/PID); 0 as well when it
+ * cannot be read. */
+uint64_t procfile_namespace(int dirfd, const char *name);
 
 void procfile_free(struct proctext *text);
 

@@ -1,7 +1,6 @@
 /* The mounts of every mount namespace, each read through somebody who lives in it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/mountinfo.h"
+#include "toolkit/lib/procfile.h"
 #include "toolkit/triage/mountplace.h"
 #include "toolkit/triage/textlines.h"
 #include "toolkit/triage/triage.h"
@@ -91,16 +91,6 @@ static int take(struct tables *tables, uint64_t mntns, const struct mountinfo_li
 	return finding(tables, mntns, line, severity);
 }
 
-static uint64_t mntns_of(int dirfd)
-{
-	char target[40];
-	ssize_t n = readlinkat(dirfd, "ns/mnt", target, sizeof(target) - 1);
-	uint64_t inode = 0;
-
-	target[n > 0 ? n : 0] = '\0';
-	return sscanf(target, "mnt:[%" SCNu64 "]", &inode) == 1 ? inode : 0;
-}
-
 /*
  * Reads the table of a process, if that is in the namespace still. 1: it was read, or
  * why not was said; 0: somebody else may tell; -1 with err.
@@ -119,7 +109,8 @@ static int read_table(struct tables *tables, const char *pid, uint64_t mntns)
 		return 0;
 	fd = openat(dirfd, "mountinfo", O_RDONLY | O_CLOEXEC);
 	/* Of a process that has another number by now it must not be. */
-	if (fd < 0 || (t->live && mntns && mntns_of(dirfd) != mntns)) {
+	if (fd < 0 ||
+	    (t->live && mntns && procfile_namespace(dirfd, "ns/mnt") != mntns)) {
 		io_close(&fd);
 		close(dirfd);
 		return 0;
@@ -177,11 +168,8 @@ int collect_mounts(struct triage *t, struct err *err)
 	}
 	/* Where nobody's namespaces may be read there is our own. */
 	if (rc >= 0 && !tables.done_count) {
-		int self = openat(t->procfd, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		uint64_t own = self < 0 ? 0 : mntns_of(self);
-
-		io_close(&self);
-		rc = read_table(&tables, "self", own);
+		rc = read_table(&tables, "self",
+				procfile_namespace(t->procfd, "self/ns/mnt"));
 		if (rc == 0)
 			rc = triage_unread(t, "/proc/self/mountinfo", REASON_ERROR, errno,
 					   err);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/procfile.h"
 #include "toolkit/triage/network.h"
 
 /* More than any host has; a process and a mount of it that is not looked at is said. */
@@ -136,22 +137,9 @@ static void of_processes(const struct triage *t, struct netns_list *list)
 	}
 }
 
-/* The inode of a link to a namespace; 0 when it is not shown. */
-static uint64_t own_space(const struct triage *t, const char *name)
-{
-	unsigned long long inode;
-	char text[64];
-	ssize_t len = readlinkat(t->procfd, name, text, sizeof(text) - 1);
-
-	if (len < 0)
-		return 0;
-	text[len] = '\0';
-	return sscanf(text, "%*[a-z]:[%llu]", &inode) == 1 ? inode : 0;
-}
-
 static void of_self(const struct triage *t, struct netns_list *list)
 {
-	uint64_t inode = own_space(t, "self/ns/net");
+	uint64_t inode = procfile_namespace(t->procfd, "self/ns/net");
 	struct netns *ns = known(list, list->count, inode);
 
 	if (!inode)
@@ -262,7 +250,7 @@ static void of_mounts(const struct triage *t, struct mounts *m)
 /* One process of every other mount namespace is asked. */
 static void of_other_mounts(const struct triage *t, struct mounts *m)
 {
-	uint64_t own = own_space(t, "self/ns/mnt");
+	uint64_t own = procfile_namespace(t->procfd, "self/ns/mnt");
 	size_t count;
 	struct pair *spaces =
 		distinct(&t->census, offsetof(struct person, mntns), &count);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/procfile.h"
 #include "toolkit/triage/network.h"
 
 #define TABLE_BYTES_MAX ((uint64_t)64 << 20)
@@ -86,19 +87,6 @@ static int send_visitor(struct visit *v)
 	return rc ? rc : v->errnum;
 }
 
-/* The inode of PID/ns/net; 0 when it is not shown. */
-static uint64_t netns_at(int dirfd)
-{
-	unsigned long long inode = 0;
-	char text[64];
-	ssize_t len = readlinkat(dirfd, "ns/net", text, sizeof(text) - 1);
-
-	if (len < 0)
-		return 0;
-	text[len] = '\0';
-	return sscanf(text, "net:[%llu]", &inode) == 1 ? inode : 0;
-}
-
 /* Through one of its processes; false when that is gone, or lives elsewhere now. */
 static bool open_by_pid(const struct triage *t, const struct netns *ns, const char *name,
 			struct netview *view)
@@ -109,7 +97,7 @@ static bool open_by_pid(const struct triage *t, const struct netns *ns, const ch
 
 	if (dirfd < 0)
 		return false;
-	if (netns_at(dirfd) != ns->inode)
+	if (procfile_namespace(dirfd, "ns/net") != ns->inode)
 		goto out;
 	netfd = openat(dirfd, "net", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (netfd < 0)
@@ -120,7 +108,8 @@ static bool open_by_pid(const struct triage *t, const struct netns *ns, const ch
 		if (nsfd < 0)
 			view->netlink_errno = errno;
 	}
-	there = netns_at(dirfd) == ns->inode && (nsfd < 0 || inode_of(nsfd) == ns->inode);
+	there = procfile_namespace(dirfd, "ns/net") == ns->inode &&
+		(nsfd < 0 || inode_of(nsfd) == ns->inode);
 	if (there && t->live && ns->own) {
 		open_netlink(view);
 	} else if (there && nsfd >= 0) {

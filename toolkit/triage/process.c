@@ -231,16 +231,6 @@ static void read_status(struct process_job *job)
 			     "/proc/%d tells of process %d", job->pid, job->status.tgid);
 }
 
-/* "4026531836" of "mnt:[4026531836]". */
-static uint64_t namespace_of(const struct proctext *link)
-{
-	const char *open = strchr(link->data, '[');
-	char *end;
-	uint64_t inode = open ? strtoull(open + 1, &end, 10) : 0;
-
-	return open && *end == ']' ? inode : 0;
-}
-
 static void read_namespaces(struct process_job *job)
 {
 	static const char *const names[] = { "cgroup", "ipc",  "mnt",
@@ -269,7 +259,7 @@ static void read_namespaces(struct process_job *job)
 			process_unread(job, "ns", rc);
 			return;
 		}
-		inode = namespace_of(&job->link);
+		inode = procfile_inode_of(job->link.data);
 		if (!node)
 			node = json_add_object(job->doc, job->root, "namespaces");
 		json_add_u64(job->doc, node, names[i], inode);

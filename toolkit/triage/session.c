@@ -88,16 +88,13 @@ static void learn_of_self(struct triage *t)
 	struct proctext text = { 0 };
 	struct procstatus status;
 	char option[32];
-	const char *open;
 
 	t->self_pid = getpid();
 	if (procfile_read(t->procfd, "self/status", 65536, &text) == 0 &&
 	    procstatus_parse(text.data, text.len_bytes, &status))
 		t->capabilities = status.cap_effective;
-	if (procfile_link(t->procfd, "self/ns/user", &text) == 0 &&
-	    (open = strchr(text.data, '[')))
-		t->userns = strtoull(open + 1, NULL, 10);
 	procfile_free(&text);
+	t->userns = procfile_namespace(t->procfd, "self/ns/user");
 	t->yama = (int)read_number(t->procfd, "sys/kernel/yama/ptrace_scope", -1);
 	/* To CAP_SYS_PTRACE and who is of group gid=, the option means nothing; the
 	 * second is left to the views to find out. */
