@@ -64,11 +64,25 @@ bool process_skips(struct process_job *job, enum process_step step)
 	return true;
 }
 
+/*
+ * Of a process that ends between the lookup and the reading of a link in ns/ the kernel
+ * says EACCES (proc_ns_readlink()), as if it were refused.
+ */
+static bool has_ended(const struct process_job *job)
+{
+	struct stat st;
+
+	return fstatat(job->dirfd, "stat", &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       (errno == ESRCH || errno == ENOENT);
+}
+
 void process_unread(struct process_job *job, const char *what, int errnum)
 {
 	struct triage *t = job->t;
 	enum triage_reason reason = REASON_ERROR;
 
+	if (errnum == EACCES && has_ended(job))
+		errnum = ESRCH;
 	if (errnum == ESRCH || errnum == ENOENT) {
 		reason = REASON_GONE;
 		job->gone = true;
