@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "toolkit/lib/clock.h"
+#include "toolkit/lib/host.h"
 #include "toolkit/lib/io.h"
 
 #define SMALL_MAX (64 * 1024)
-#define CAP_SYS_PTRACE 19
 
 #ifndef STATX_ATTR_MOUNT_ROOT /* musl */
 #define STATX_ATTR_MOUNT_ROOT 0x2000
@@ -90,8 +90,8 @@ void process_unread(struct process_job *job, const char *what, int errnum)
 		if (job->person.userns && t->userns && job->person.userns != t->userns)
 			reason = REASON_USER_NAMESPACE;
 		else
-			reason = triage_may(t, CAP_SYS_PTRACE) ? REASON_LSM
-							       : REASON_CAPABILITY;
+			reason = triage_may(t, HOST_CAP_SYS_PTRACE) ? REASON_LSM
+								    : REASON_CAPABILITY;
 	} else {
 		reason = triage_reason_of(t, errnum);
 	}

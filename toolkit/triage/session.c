@@ -16,6 +16,7 @@
 #include "toolkit/lib/host.h"
 #include "toolkit/lib/interrupt.h"
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/mountinfo.h"
 #include "toolkit/lib/sums.h"
 #include "toolkit/triage/moduleviews.h"
 #include "toolkit/triage/process.h"
@@ -57,37 +58,55 @@ static int64_t read_number(int dirfd, const char *name, int64_t otherwise)
 	return value;
 }
 
-/* Does /proc show us only some of the processes? The option may be a word or a number. */
-static bool find_hidepid(const struct triage *t, char *option, size_t size)
+/* Takes the value of hidepid= from the options of a procfs; empty when it hides nothing.
+ * It may be a word or a number. */
+static void take_hidepid(const char *options, char *value, size_t size)
+{
+	static const char name[] = "hidepid=";
+	size_t name_len = sizeof(name) - 1;
+
+	value[0] = '\0';
+	for (const char *at = options; *at; at += *at == ',') {
+		size_t len = strcspn(at, ",");
+
+		if (len > name_len && memcmp(at, name, name_len) == 0)
+			snprintf(value, size, "%.*s", (int)(len - name_len),
+				 at + name_len);
+		at += len;
+	}
+	if (strcmp(value, "0") == 0 || strcmp(value, "off") == 0)
+		value[0] = '\0';
+}
+
+/* Does /proc show us only some of the processes? */
+static void find_hidepid(struct triage *t)
 {
 	struct proctext text = { 0 };
-	const char *at = NULL;
+	struct mountinfo_line mount;
 
-	option[0] = '\0';
 	if (procfile_read(t->procfd, "self/mountinfo", 4u << 20, &text) == 0)
-		for (char *line = text.data; line && *line;) {
-			char *stop = strchr(line, '\n');
+		for (char *line = text.data, *next; *line; line = next) {
+			char *stop = strchrnul(line, '\n');
 
-			if (stop)
-				*stop = '\0';
-			if (strstr(line, " /proc ") && strstr(line, " - proc ")) {
-				/* The last one that is mounted there counts. */
-				at = strstr(strstr(line, " - proc "), "hidepid=");
-				snprintf(option, size, "%.*s",
-					 at ? (int)strcspn(at, ", ") : 0, at ? at : "");
-			}
-			line = stop ? stop + 1 : NULL;
+			next = stop + (*stop == '\n');
+			*stop = '\0';
+			/* The last one that is mounted there counts. */
+			if (mountinfo_split(line, &mount) &&
+			    strcmp(mount.point, "/proc") == 0 &&
+			    strcmp(mount.type, "proc") == 0)
+				take_hidepid(mount.super_options, t->hidepid_option,
+					     sizeof(t->hidepid_option));
 		}
 	procfile_free(&text);
-	return option[0] && strcmp(option, "hidepid=0") != 0 &&
-	       strcmp(option, "hidepid=off") != 0;
+	/* To CAP_SYS_PTRACE and who is of group gid=, the option means nothing; the
+	 * second is left to the views to find out. */
+	t->hidepid = t->hidepid_option[0] && !triage_may(t, HOST_CAP_SYS_PTRACE);
 }
 
 static void learn_of_self(struct triage *t)
 {
 	struct proctext text = { 0 };
 	struct procstatus status;
-	char option[32];
 
 	t->self_pid = getpid();
 	if (procfile_read(t->procfd, "self/status", 65536, &text) == 0 &&
@@ -96,10 +115,7 @@ static void learn_of_self(struct triage *t)
 	procfile_free(&text);
 	t->userns = procfile_namespace(t->procfd, "self/ns/user");
 	t->yama = (int)read_number(t->procfd, "sys/kernel/yama/ptrace_scope", -1);
-	/* To CAP_SYS_PTRACE and who is of group gid=, the option means nothing; the
-	 * second is left to the views to find out. */
-	t->hidepid = find_hidepid(t, option, sizeof(option)) &&
-		     !triage_may(t, 19 /* CAP_SYS_PTRACE */);
+	find_hidepid(t);
 }
 
 int session_open(struct triage *t, struct err *err)
@@ -189,7 +205,6 @@ int session_emit_header(struct triage *t, char *const *arguments, struct err *er
 	struct proctext text = { 0 };
 	struct json_node *root;
 	struct utsname uts = { 0 };
-	char option[32];
 
 	if (!doc)
 		return -1;
@@ -215,8 +230,8 @@ int session_emit_header(struct triage *t, char *const *arguments, struct err *er
 	add_self(t, doc);
 	if (t->yama >= 0)
 		json_add_i64(doc, root, "yama", t->yama);
-	if (find_hidepid(t, option, sizeof(option)))
-		add_string(doc, "hidepid", strchr(option, '=') + 1);
+	if (t->hidepid_option[0])
+		add_string(doc, "hidepid", t->hidepid_option);
 	json_add_bool(doc, root, "detached_procfs", t->detachedfd >= 0);
 	json_add_bool(doc, root, "redacted", t->opt->redact);
 	json_add_bool(doc, root, "sensitive",

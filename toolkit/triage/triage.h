@@ -54,7 +54,8 @@ struct triage {
 	uint64_t userns;		/* our own; 0: not known */
 	uint64_t ticks_per_s;		/* of start times */
 	int yama;			/* kernel.yama.ptrace_scope; -1: none */
-	bool hidepid;			/* /proc shows only some of the processes */
+	char hidepid_option[24];	/* of /proc; empty when it hides nobody */
+	bool hidepid;			/* it shows us only some of the processes */
 	uint64_t capabilities;		/* our own effective ones, bit by number */
 	int64_t start_ns;		/* CLOCK_REALTIME */
 	int64_t boot_ns;		/* CLOCK_REALTIME at boot */
