@@ -13,9 +13,9 @@
 #include "toolkit/lib/sha256.h"
 
 struct person {
-	int32_t pid, ppid, tgid;
+	int32_t pid;
 	uint64_t start_ticks;
-	uint64_t netns, mntns, pidns, userns; /* inodes; 0: not readable */
+	uint64_t netns, mntns, userns; /* inodes; 0: not readable */
 	char comm[16]; /* as the kernel keeps it, not ended by NUL when full */
 	uint8_t comm_len;
 	bool kernel_thread;

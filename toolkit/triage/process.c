@@ -257,7 +257,6 @@ static void read_namespaces(struct process_job *job)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		uint64_t *slot = strcmp(names[i], "mnt") == 0	 ? &person->mntns
 				 : strcmp(names[i], "net") == 0	 ? &person->netns
-				 : strcmp(names[i], "pid") == 0	 ? &person->pidns
 				 : strcmp(names[i], "user") == 0 ? &person->userns
 								 : NULL;
 		uint64_t inode;
@@ -424,8 +423,6 @@ bool process_read(struct process_job *job)
 	}
 	job->person = (struct person){
 		.pid = job->pid,
-		.tgid = job->pid,
-		.ppid = job->stat.ppid,
 		.start_ticks = job->stat.start_ticks,
 		.kernel_thread = job->stat.flags & PROCSTAT_KTHREAD,
 	};
