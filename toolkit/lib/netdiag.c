@@ -58,6 +58,15 @@ void netdiag_skip(struct netdiag_cursor *c, size_t len)
 	c->left -= len;
 }
 
+bool netdiag_take(struct netdiag_cursor *c, void *header, size_t len_bytes)
+{
+	if (c->left < len_bytes)
+		return false;
+	memcpy(header, c->at, len_bytes);
+	netdiag_skip(c, NLMSG_ALIGN(len_bytes));
+	return true;
+}
+
 uint32_t netdiag_u32(const unsigned char *data, size_t len)
 {
 	uint32_t value = 0;
@@ -72,10 +81,8 @@ static int inet_message(struct netdiag_cursor *c, struct net_socket *out)
 	struct inet_diag_msg msg;
 	bool v6 = out->protocol % 2 == 1;
 
-	if (c->left < sizeof(msg))
-		return -1;
-	memcpy(&msg, c->at, sizeof(msg));
-	if (msg.idiag_family != (v6 ? AF_INET6 : AF_INET))
+	if (!netdiag_take(c, &msg, sizeof(msg)) ||
+	    msg.idiag_family != (v6 ? AF_INET6 : AF_INET))
 		return -1;
 	out->state = msg.idiag_state;
 	out->uid = msg.idiag_uid;
@@ -96,15 +103,11 @@ static int unix_message(struct netdiag_cursor *c, struct net_socket *out)
 	uint16_t type;
 	size_t len;
 
-	if (c->left < sizeof(msg))
-		return -1;
-	memcpy(&msg, c->at, sizeof(msg));
-	if (msg.udiag_family != AF_UNIX)
+	if (!netdiag_take(c, &msg, sizeof(msg)) || msg.udiag_family != AF_UNIX)
 		return -1;
 	out->kind = msg.udiag_type;
 	out->state = msg.udiag_state;
 	out->inode = msg.udiag_ino;
-	netdiag_skip(c, NLMSG_ALIGN(sizeof(msg)));
 	while (netdiag_attribute(c, &type, &data, &len)) {
 		if (type == UNIX_DIAG_NAME && len) {
 			out->abstract = data[0] == '\0';
@@ -131,15 +134,11 @@ static int packet_message(struct netdiag_cursor *c, struct net_socket *out)
 	uint16_t type;
 	size_t len;
 
-	if (c->left < sizeof(msg))
-		return -1;
-	memcpy(&msg, c->at, sizeof(msg));
-	if (msg.pdiag_family != AF_PACKET)
+	if (!netdiag_take(c, &msg, sizeof(msg)) || msg.pdiag_family != AF_PACKET)
 		return -1;
 	out->kind = msg.pdiag_type;
 	out->ethertype = msg.pdiag_num;
 	out->inode = msg.pdiag_ino;
-	netdiag_skip(c, NLMSG_ALIGN(sizeof(msg)));
 	while (netdiag_attribute(c, &type, &data, &len)) {
 		if (type == PACKET_DIAG_INFO) {
 			out->interface = netdiag_u32(data, len);
@@ -155,10 +154,7 @@ static int netlink_message(struct netdiag_cursor *c, struct net_socket *out)
 {
 	struct netlink_diag_msg msg;
 
-	if (c->left < sizeof(msg))
-		return -1;
-	memcpy(&msg, c->at, sizeof(msg));
-	if (msg.ndiag_family != AF_NETLINK)
+	if (!netdiag_take(c, &msg, sizeof(msg)) || msg.ndiag_family != AF_NETLINK)
 		return -1;
 	out->kind = msg.ndiag_protocol;
 	out->port_id = msg.ndiag_portid;
@@ -187,7 +183,6 @@ static int one_message(struct netdiag_state *state, uint16_t type,
 		       struct netdiag_cursor *c, netdiag_each *each, void *context)
 {
 	struct netdiag_item item = { .kind = state->kind };
-	int rc;
 
 	if (state->kind != NETDIAG_SOCKET)
 		return netroute_message(state, type, c, each, context);
@@ -196,8 +191,7 @@ static int one_message(struct netdiag_state *state, uint16_t type,
 		state->refused++;
 		return 0;
 	}
-	rc = each(context, &item);
-	return rc;
+	return each(context, &item);
 }
 
 int netdiag_walk(struct netdiag_state *state, const void *data, size_t len_bytes,

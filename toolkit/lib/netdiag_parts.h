@@ -12,6 +12,9 @@ struct netdiag_cursor {
 	bool bad; /* an attribute reached beyond it */
 };
 
+/* Copies the header that a message begins with, and goes on to what follows it; false,
+ * nothing touched, when the message is shorter. */
+bool netdiag_take(struct netdiag_cursor *c, void *header, size_t len_bytes);
 /* The next attribute; false at the end, or when it does not fit (then bad). */
 bool netdiag_attribute(struct netdiag_cursor *c, uint16_t *type,
 		       const unsigned char **data, size_t *len);

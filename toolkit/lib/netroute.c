@@ -57,12 +57,10 @@ static int link_message(struct netdiag_cursor *c, struct net_link *out)
 	uint16_t type;
 	size_t len;
 
-	if (c->left < sizeof(msg))
+	if (!netdiag_take(c, &msg, sizeof(msg)))
 		return -1;
-	memcpy(&msg, c->at, sizeof(msg));
 	out->index = (uint32_t)msg.ifi_index;
 	out->flags = msg.ifi_flags;
-	netdiag_skip(c, NLMSG_ALIGN(sizeof(msg)));
 	while (netdiag_attribute(c, &type, &data, &len)) {
 		switch (type) {
 		case IFLA_IFNAME:
@@ -96,14 +94,11 @@ static int address_message(struct netdiag_cursor *c, struct net_link_address *ou
 	uint16_t type;
 	size_t len;
 
-	if (c->left < sizeof(msg))
-		return -1;
-	memcpy(&msg, c->at, sizeof(msg));
-	if (msg.ifa_family != AF_INET && msg.ifa_family != AF_INET6)
+	if (!netdiag_take(c, &msg, sizeof(msg)) ||
+	    (msg.ifa_family != AF_INET && msg.ifa_family != AF_INET6))
 		return -1;
 	out->index = msg.ifa_index;
 	out->prefix = msg.ifa_prefixlen;
-	netdiag_skip(c, NLMSG_ALIGN(sizeof(msg)));
 	while (netdiag_attribute(c, &type, &data, &len)) {
 		/* Of a point-to-point interface IFA_ADDRESS is the other end's. */
 		if (type == IFA_LOCAL)
@@ -123,14 +118,11 @@ static int neighbour_message(struct netdiag_cursor *c, struct net_link_neighbour
 	uint16_t type;
 	size_t len;
 
-	if (c->left < sizeof(msg))
-		return -1;
-	memcpy(&msg, c->at, sizeof(msg));
-	if (msg.ndm_family != AF_INET && msg.ndm_family != AF_INET6)
+	if (!netdiag_take(c, &msg, sizeof(msg)) ||
+	    (msg.ndm_family != AF_INET && msg.ndm_family != AF_INET6))
 		return -1;
 	out->interface = (uint32_t)msg.ndm_ifindex;
 	out->state = msg.ndm_state;
-	netdiag_skip(c, NLMSG_ALIGN(sizeof(msg)));
 	while (netdiag_attribute(c, &type, &data, &len)) {
 		if (type == NDA_DST)
 			found = address_of(msg.ndm_family, data, len, &out->address);
@@ -199,11 +191,10 @@ static int route_message(struct netdiag_state *state, struct netdiag_cursor *c,
 	uint16_t type;
 	int rc = 0;
 
-	if (c->left < sizeof(msg)) {
+	if (!netdiag_take(c, &msg, sizeof(msg))) {
 		state->refused++;
 		return 0;
 	}
-	memcpy(&msg, c->at, sizeof(msg));
 	/* Others are multicast's and MPLS's; a cloned one is a cache entry. */
 	if ((msg.rtm_family != AF_INET && msg.rtm_family != AF_INET6) ||
 	    msg.rtm_flags & RTM_F_CLONED)
@@ -212,7 +203,6 @@ static int route_message(struct netdiag_state *state, struct netdiag_cursor *c,
 	out->prefix = msg.rtm_dst_len;
 	out->type = msg.rtm_type;
 	out->table = msg.rtm_table;
-	netdiag_skip(c, NLMSG_ALIGN(sizeof(msg)));
 	while (netdiag_attribute(c, &type, &data, &len)) {
 		switch (type) {
 		case RTA_DST:
