@@ -236,21 +236,34 @@ static bool known_directory(struct unit_scan *scan, const struct stat *st)
 	return false;
 }
 
+/*
+ * Opens a directory of dirpath's and writes its path. NULL, *rc 0 or -1 as the visit is
+ * to end, when it cannot be listed: said, unless there is none.
+ */
+static DIR *enter(struct unit_scan *scan, int parent, const char *dirpath,
+		  const char *name, char path[PATH_MAX], struct stat *st, int *rc)
+{
+	enum triage_reason reason = REASON_ERROR;
+	DIR *dir = open_list(scan->t, parent, name, st, &reason);
+
+	*rc = 0;
+	join(path, dirpath, name);
+	if (!dir && errno != ENOENT && errno != ENOTDIR)
+		*rc = triage_unread(scan->t, path, reason, errno, scan->err);
+	return dir;
+}
+
 /* Drop-ins, X.service.d/Y.conf. */
 static int visit_drop_ins(struct unit_scan *scan, int parent, const char *dirpath,
 			  const char *name, const struct unit_place *place)
 {
-	enum triage_reason reason = REASON_ERROR;
-	char path[PATH_MAX + NAME_MAX];
+	char path[PATH_MAX];
 	const struct dirent *entry;
-	DIR *dir = open_list(scan->t, parent, name, NULL, &reason);
-	int rc = 0;
+	int rc;
+	DIR *dir = enter(scan, parent, dirpath, name, path, NULL, &rc);
 
-	join(path, dirpath, name);
 	if (!dir)
-		return errno == ENOENT || errno == ENOTDIR
-			       ? 0
-			       : triage_unread(scan->t, path, reason, errno, scan->err);
+		return rc;
 	while (rc == 0 && (entry = readdir(dir)))
 		if (ends(entry->d_name, ".conf"))
 			rc = unit_visit_file(scan, dirfd(dir), path, entry->d_name,
@@ -262,18 +275,14 @@ static int visit_drop_ins(struct unit_scan *scan, int parent, const char *dirpat
 int unit_visit_directory(struct unit_scan *scan, int parent, const char *dirpath,
 			 const char *name, const struct unit_place *place)
 {
-	enum triage_reason reason = REASON_ERROR;
 	char path[PATH_MAX];
 	const struct dirent *entry;
 	struct stat st;
-	DIR *dir = open_list(scan->t, parent, name, &st, &reason);
-	int rc = 0;
+	int rc;
+	DIR *dir = enter(scan, parent, dirpath, name, path, &st, &rc);
 
-	join(path, dirpath, name);
 	if (!dir)
-		return errno == ENOENT || errno == ENOTDIR
-			       ? 0
-			       : triage_unread(scan->t, path, reason, errno, scan->err);
+		return rc;
 	if (!known_directory(scan, &st)) {
 		while (rc == 0 && (entry = readdir(dir))) {
 			const char *file = entry->d_name;
