@@ -65,8 +65,16 @@ static void check_container(const struct containerid *found)
 
 static void read_cgroup(const char *text, size_t len)
 {
+	const char *at = text;
 	struct containerid found;
+	struct cgroup_line line;
 
+	while (containerid_next_cgroup(&at, text + len, &line)) {
+		inside(line.controllers, line.controllers_len, text, len);
+		inside(line.path, line.path_len, text, len);
+		if (containerid_of_cgroup(line.path, line.path_len, &found))
+			check_container(&found);
+	}
 	if (!containerid_of_cgroup(text, len, &found))
 		return;
 	check_container(&found);

@@ -227,11 +227,48 @@ static void mounts_of_a_host(void)
 	CHECK_STR(found.runtime, "untouched");
 }
 
+/* The lines of a text that was cut from a larger one, as "HIERARCHY|CONTROLLERS|PATH;".
+ */
+static void check_lines(const char *text, const char *expected)
+{
+	size_t len = strlen(text);
+	char *copy = malloc(len ? len : 1), said[400] = "";
+	const char *at = copy;
+	struct cgroup_line line;
+
+	memcpy(copy, text, len);
+	while (containerid_next_cgroup(&at, copy + len, &line))
+		snprintf(said + strlen(said), sizeof(said) - strlen(said),
+			 "%llu|%.*s|%.*s;", (unsigned long long)line.hierarchy,
+			 (int)line.controllers_len, line.controllers, (int)line.path_len,
+			 line.path);
+	CHECK(at == copy + len);
+	CHECK_STR(said, expected);
+	free(copy);
+}
+
+static void lines_of_cgroups(void)
+{
+	check_lines("0::/init.scope\n", "0||/init.scope;");
+	check_lines("12:cpu,cpuacct:/\n1:name=systemd:/user.slice\n0::/x",
+		    "12|cpu,cpuacct|/;1|name=systemd|/user.slice;0||/x;");
+	/* Only a path has colons, as many as it likes. */
+	check_lines("0::/system.slice:docker:" ID "\n",
+		    "0||/system.slice:docker:" ID ";");
+	check_lines("0::\n0::", "0||;0||;");
+	/* What is no line hides none that is. */
+	check_lines("\n\n:\n::\n:cpu:/\nx::/\n-1::/\n0\n0:\n0:cpu\n0 ::/\n7::/y\n",
+		    "7||/y;");
+	check_lines("99999999999999999999999::/\n2::/", "2||/;");
+	check_lines("", "");
+}
+
 int main(void)
 {
 	RUN(paths_of_runtimes);
 	RUN(paths_of_no_container);
 	RUN(mounts_of_runtimes);
 	RUN(mounts_of_a_host);
+	RUN(lines_of_cgroups);
 	return DONE();
 }

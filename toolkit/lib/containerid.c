@@ -178,6 +178,41 @@ static struct piece next_piece(const char **at, const char *end)
 	return piece;
 }
 
+static bool split(const char *text, const char *end, struct cgroup_line *line)
+{
+	const char *at = text, *path;
+	uint64_t hierarchy = 0;
+
+	/* The kernel's is an int. */
+	while (at < end && *at >= '0' && *at <= '9' && hierarchy < UINT32_MAX)
+		hierarchy = hierarchy * 10 + (uint64_t)(*at++ - '0');
+	if (at == text || at == end || *at != ':')
+		return false;
+	at++;
+	path = memchr(at, ':', (size_t)(end - at));
+	if (!path)
+		return false;
+	*line = (struct cgroup_line){ .hierarchy = hierarchy,
+				      .controllers = at,
+				      .controllers_len = (size_t)(path - at),
+				      .path = path + 1,
+				      .path_len = (size_t)(end - path - 1) };
+	return true;
+}
+
+bool containerid_next_cgroup(const char **at, const char *end, struct cgroup_line *line)
+{
+	while (*at < end) {
+		const char *text = *at;
+		const char *stop = memchr(text, '\n', (size_t)(end - text));
+
+		*at = stop ? stop + 1 : end;
+		if (split(text, stop ? stop : end, line))
+			return true;
+	}
+	return false;
+}
+
 bool containerid_of_cgroup(const char *path, size_t len_bytes, struct containerid *found)
 {
 	const char *end = path + len_bytes;

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define CONTAINERID_MAX 128
 
@@ -23,6 +24,17 @@ struct containerid {
 	char task[CONTAINERID_MAX]; /* of ECS; empty: none */
 	char pod[CONTAINERID_MAX];  /* UID of Kubernetes; empty: none */
 };
+
+/* A line of /proc/PID/cgroup, HIERARCHY:CONTROLLERS:PATH (cgroups(7)). */
+struct cgroup_line {
+	uint64_t hierarchy;
+	const char *controllers, *path; /* in the text, ended by no NUL */
+	size_t controllers_len, path_len;
+};
+
+/* Takes the next line of a text and moves *at behind it, at most to end. What is no such
+ * line is passed over. Returns false at the end, *line untouched. */
+bool containerid_next_cgroup(const char **at, const char *end, struct cgroup_line *line);
 
 /* Looks at one path of /proc/PID/cgroup. Returns false, *found untouched, when it names
  * no container. */

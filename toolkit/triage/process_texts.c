@@ -138,36 +138,24 @@ void process_add_container(struct json *doc, struct json_node *in,
 	json_add_str(doc, node, "source", container->source);
 }
 
-/* One line HIERARCHY:CONTROLLERS:PATH. Returns false when it is none. */
-static bool add_cgroup(struct process_job *job, struct json_node *list, const char *line,
-		       size_t len, bool *all_roots, struct containerid *container)
+static void add_cgroup(struct process_job *job, struct json_node *list,
+		       const struct cgroup_line *line)
 {
-	const char *first = memchr(line, ':', len), *path;
-	struct json_node *node;
-	size_t path_len;
+	struct json_node *node = json_add_object(job->doc, list, NULL);
 
-	path = first ? memchr(first + 1, ':', (size_t)(line + len - first - 1)) : NULL;
-	if (!path)
-		return false;
-	path++;
-	path_len = (size_t)(line + len - path);
-	node = json_add_object(job->doc, list, NULL);
-	json_add_u64(job->doc, node, "hierarchy", strtoul(line, NULL, 10));
-	triage_add_text(job->doc, node, "controllers", first + 1,
-			(size_t)(path - first - 2));
-	triage_add_text(job->doc, node, "path", path, path_len);
-	if (path_len > 1)
-		*all_roots = false;
-	if (!container->runtime)
-		containerid_of_cgroup(path, path_len, container);
-	return true;
+	json_add_u64(job->doc, node, "hierarchy", line->hierarchy);
+	triage_add_text(job->doc, node, "controllers", line->controllers,
+			line->controllers_len);
+	triage_add_text(job->doc, node, "path", line->path, line->path_len);
 }
 
 void process_read_container(struct process_job *job)
 {
 	struct containerid container = { 0 };
+	struct cgroup_line line;
 	struct json_node *list;
 	bool all_roots = true;
+	const char *at;
 	int rc = procfile_read_single(job->dirfd, "cgroup", CGROUP_MAX, &job->text);
 
 	if (rc) {
@@ -176,11 +164,13 @@ void process_read_container(struct process_job *job)
 		return;
 	}
 	list = json_add_array(job->doc, job->root, "cgroups");
-	for (const char *at = job->text.data; *at;) {
-		size_t len = strcspn(at, "\n");
-
-		add_cgroup(job, list, at, len, &all_roots, &container);
-		at += len + (at[len] == '\n');
+	at = job->text.data;
+	while (containerid_next_cgroup(&at, job->text.data + job->text.len_bytes,
+				       &line)) {
+		add_cgroup(job, list, &line);
+		all_roots = all_roots && line.path_len <= 1;
+		if (!container.runtime)
+			containerid_of_cgroup(line.path, line.path_len, &container);
 	}
 	/* Who stands in a cgroup namespace sees its own cgroup as the root. */
 	if (!container.runtime && all_roots && !job->person.kernel_thread &&

@@ -171,16 +171,12 @@ static void add_string(struct json *doc, const char *key, const char *text)
 /* The container that a text of /proc/PID/cgroup names. */
 static bool container_of_cgroups(const struct proctext *text, struct containerid *found)
 {
-	for (const char *at = text->data; *at;) {
-		size_t len = strcspn(at, "\n");
-		const char *path = memchr(at, ':', len);
+	const char *at = text->data;
+	struct cgroup_line line;
 
-		path = path ? memchr(path + 1, ':', (size_t)(at + len - path - 1)) : NULL;
-		if (path &&
-		    containerid_of_cgroup(path + 1, (size_t)(at + len - path - 1), found))
+	while (containerid_next_cgroup(&at, text->data + text->len_bytes, &line))
+		if (containerid_of_cgroup(line.path, line.path_len, found))
 			return true;
-		at += len + (at[len] == '\n');
-	}
 	return false;
 }
 
