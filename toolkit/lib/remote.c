@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "toolkit/lib/s3session.h"
-#include "toolkit/lib/s3sink.h"
+#include "toolkit/lib/transfer.h"
 
 /* Memory is what is captured: two parts are filled in turn, no more. */
 #define PARALLEL 2
@@ -21,29 +21,30 @@ static struct {
 struct object {
 	struct transfer_config config;
 	char key[S3_KEY_MAX + 1];
-	struct s3sink *sink;
+	struct transfer *transfer;
 };
 
 static int object_write(void *arg, const void *data, size_t len_bytes, struct err *err)
 {
 	struct object *object = arg;
 
-	return s3sink_write(object->sink, data, len_bytes, err);
+	return transfer_write(object->transfer, data, len_bytes, err);
 }
 
 static void object_abort(void *arg)
 {
 	struct object *object = arg;
 
-	s3sink_abort(object->sink);
+	transfer_close(object->transfer);
 	free(object);
 }
 
 static int object_finish(void *arg, struct err *err)
 {
 	struct object *object = arg;
+	struct transfer_result result;
 
-	if (s3sink_finish(object->sink, err) < 0)
+	if (transfer_finish(object->transfer, &result, err) < 0)
 		return -1;
 	object_abort(object);
 	return 0;
@@ -78,8 +79,8 @@ static int open_object(void *arg, const char *name, uint64_t size_bytes,
 	if (n < 0 || (size_t)n >= sizeof(object->key))
 		err_set(err, ERR_USAGE, "no object can have so long a key");
 	else
-		object->sink = s3sink_open(&object->config, err);
-	if (!object->sink) {
+		object->transfer = transfer_open(&object->config, err);
+	if (!object->transfer) {
 		free(object);
 		return -1;
 	}
