@@ -90,7 +90,6 @@ static int read_started(struct aws *aws, struct ebs_started *started, struct err
 		strcpy(started->snapshot, id);
 		started->completed = strcmp(status, "completed") == 0;
 		started->gib = (uint32_t)gib;
-		started->encrypted = json_str(json_get(top, "KmsKeyArn")) != NULL;
 		rc = 0;
 	}
 	json_read_free(doc);

@@ -36,7 +36,6 @@ struct ebs_start {
 struct ebs_started {
 	char snapshot[SNAPSHOT_ID_SIZE];
 	bool completed;
-	bool encrypted;
 	uint32_t gib;
 };
 

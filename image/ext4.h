@@ -129,10 +129,8 @@ bool ext4_needs_recovery(const struct ext4_volume *volume);
 struct ext4_facts {
 	struct ext4_identity identity;
 	uint64_t size_bytes;
-	uint64_t free_blocks;
 	int64_t epoch; /* when it was made */
 	uint32_t inodes;
-	uint32_t free_inodes;
 	uint32_t inodes_per_group;
 	uint32_t reserved_gdt_blocks;
 	uint32_t journal_blocks; /* 0: no journal */

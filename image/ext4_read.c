@@ -192,10 +192,8 @@ void ext4_facts(const struct ext4_volume *volume, struct ext4_facts *facts)
 
 	*facts = (struct ext4_facts){
 		.size_bytes = ext2fs_blocks_count(super) * EXT4_BLOCK,
-		.free_blocks = ext2fs_free_blocks_count(super),
 		.epoch = ext2fs_get_tstamp(super, s_mkfs_time),
 		.inodes = super->s_inodes_count,
-		.free_inodes = super->s_free_inodes_count,
 		.inodes_per_group = super->s_inodes_per_group,
 		.reserved_gdt_blocks = super->s_reserved_gdt_blocks,
 		.compat = super->s_feature_compat,

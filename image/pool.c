@@ -180,7 +180,6 @@ int pool_run(const struct pool_job *job, struct pool_result *result, struct err 
 	started = start_all(&pool, threads, want, err);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
-	result->window = (unsigned)pool.window.size;
 	if (!started || pool.failed)
 		return -1;
 	if (job->interrupted && *job->interrupted)

@@ -49,7 +49,6 @@ struct pool_job {
 
 struct pool_result {
 	uint64_t retries, throttled;
-	unsigned window; /* at the end */
 };
 
 /* Returns 0 when every piece was done, or -1 with the first error. */

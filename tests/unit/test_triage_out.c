@@ -373,8 +373,6 @@ static void copies_cut_between_characters(void)
 }
 
 struct said {
-	uint64_t numbers[64];
-	size_t count;
 	char last[256];
 };
 
@@ -382,8 +380,7 @@ static void said(void *context, uint64_t number, const char *why)
 {
 	struct said *to = context;
 
-	if (to->count < 64)
-		to->numbers[to->count++] = number;
+	(void)number;
 	snprintf(to->last, sizeof(to->last), "%s", why);
 }
 

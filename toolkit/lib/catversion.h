@@ -7,7 +7,6 @@
 #define FVOL_CATVERSION_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "toolkit/lib/err.h"
@@ -15,7 +14,6 @@
 /* Both of the volume. */
 #define CATVERSION_CATALOGUE "kmods/catalogue.json"
 #define CATVERSION_FILE "etc/catalogue.version"
-#define CATVERSION_FILE_MAX 4096
 
 /* A number as the options take it: digits alone, 1 to 2^53. False for anything else. */
 bool catversion_parse(const char *text, uint64_t *version);

@@ -31,7 +31,6 @@ struct encoder_state {
 };
 
 struct encoder_ops {
-	const char *name;   /* as in --format: lime, avml, raw, zst */
 	const char *suffix; /* of the file: "lime", "avml", "raw", "lime.zst" */
 	/* Upper bound of pack()'s output for len input bytes; 0: chunks are not packed.
 	 */

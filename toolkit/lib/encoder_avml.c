@@ -374,7 +374,6 @@ uint64_t encoder_avml_complete_bytes(const struct encoder_state *state)
 }
 
 const struct encoder_ops encoder_avml = {
-	.name = "avml",
 	.suffix = "avml",
 	.packed_bound = packed_bound,
 	.scratch_bytes = scratch_bytes,

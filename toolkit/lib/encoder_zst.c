@@ -236,7 +236,6 @@ static int end(struct encoder_state *state, struct err *err)
 }
 
 const struct encoder_ops encoder_zst = {
-	.name = "zst",
 	.suffix = "lime.zst",
 	.packed_bound = zstd_frame_bound,
 	.scratch_bytes = scratch_bytes,

@@ -29,11 +29,6 @@ static bool split(const char *url, struct parts *parts)
 	return parts->authority_len > 0;
 }
 
-bool http_url_is_tls(const char *url)
-{
-	return strncmp(url, "https://", 8) == 0;
-}
-
 /* HOST, HOST:PORT, [V6] or [V6]:PORT, of the characters these have. */
 static bool authority_ok(const struct parts *parts)
 {

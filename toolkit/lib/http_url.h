@@ -6,8 +6,6 @@
 #ifndef FVOL_HTTP_URL_H
 #define FVOL_HTTP_URL_H
 
-#include <stdbool.h>
-
 #include "toolkit/lib/err.h"
 #include "toolkit/lib/http.h"
 
@@ -16,8 +14,5 @@
  * or -1 with an ERR_USAGE sentence that holds neither header values nor a query.
  */
 int http_request_check(const struct http_request *request, struct err *err);
-
-/* Whether the URL is https. */
-bool http_url_is_tls(const char *url);
 
 #endif

@@ -36,7 +36,7 @@
 struct area {
 	const unsigned char *data;
 	size_t len;
-	size_t num_syms, names, names_end, markers, token_table, token_index;
+	size_t num_syms, names, markers, token_table, token_index;
 	uint32_t count;
 	uint64_t *work; /* left of WORK_MAX */
 };
@@ -122,7 +122,6 @@ static bool names_fit(struct area *area, size_t names, uint32_t count)
 			return false;
 		at += len;
 	}
-	area->names_end = at;
 	return area->markers - at < PADDING_MAX;
 }
 

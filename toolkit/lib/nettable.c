@@ -270,7 +270,7 @@ int nettable_address6(const char *line, size_t len_bytes, struct net_device_addr
 	struct fields f = { line, line + len_bytes, false };
 
 	next_address6(&f, &out->address);
-	out->index = (uint32_t)next_number(&f, 16, UINT32_MAX);
+	(void)next_number(&f, 16, UINT32_MAX); /* of the interface, which has a name */
 	out->prefix = (uint8_t)next_number(&f, 16, 128);
 	skip(&f, 2);
 	next_name(&f, out->name);

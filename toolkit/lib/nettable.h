@@ -107,7 +107,6 @@ int nettable_device(const char *line, size_t len_bytes, struct net_device *out);
 /* net/if_inet6 */
 struct net_device_address {
 	struct net_address address;
-	uint32_t index;
 	uint8_t prefix;
 	char name[16];
 };

@@ -67,10 +67,8 @@ struct s3;
 struct s3 *s3_new(const struct s3_config *config, struct err *err);
 void s3_free(struct s3 *s3);
 
-/* How the last call ended: the status (0: no answer) and S3's word for it ("" for none).
- */
+/* The status that the last call ended with; 0: no answer. */
 int s3_status(const struct s3 *s3);
-const char *s3_code(const struct s3 *s3);
 /* Attempts after the first, of all calls. */
 uint64_t s3_retries(const struct s3 *s3);
 

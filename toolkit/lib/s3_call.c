@@ -38,11 +38,6 @@ int s3_status(const struct s3 *s3)
 	return s3->status;
 }
 
-const char *s3_code(const struct s3 *s3)
-{
-	return s3->code;
-}
-
 uint64_t s3_retries(const struct s3 *s3)
 {
 	return s3->retries;

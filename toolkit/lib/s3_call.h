@@ -36,7 +36,7 @@ struct s3_call {
 void s3_call_query(struct s3_call *call, const char *name, const char *value);
 void s3_call_header(struct s3_call *call, const char *name, const char *value);
 
-/* Returns 0 for a 2xx answer, or -1 with err and s3_status(), s3_code(). */
+/* Returns 0 for a 2xx answer, or -1 with err and s3_status(). */
 int s3_call(struct s3 *s3, struct s3_call *call, struct err *err);
 
 /* Reads the XML of the last answer. */

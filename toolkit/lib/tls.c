@@ -14,8 +14,6 @@
 
 struct tls_roots {
 	mbedtls_x509_crt chain;
-	size_t count;
-	size_t bad;
 };
 
 struct tls_roots *tls_roots_new(const char *pem, size_t len_bytes, struct err *err)
@@ -37,12 +35,8 @@ struct tls_roots *tls_roots_new(const char *pem, size_t len_bytes, struct err *e
 	/* The NUL counts for the parser: it is how it knows PEM. */
 	rc = mbedtls_x509_crt_parse(&roots->chain, (const unsigned char *)pem,
 				    len_bytes + 1);
-	if (rc > 0)
-		roots->bad = (size_t)rc;
-	for (const mbedtls_x509_crt *crt = &roots->chain; crt && crt->raw.p;
-	     crt = crt->next)
-		roots->count++;
-	if (rc < 0 || roots->count == 0) {
+	/* So many could not be parsed, when it is positive: the others are trusted. */
+	if (rc < 0 || !roots->chain.raw.p) {
 		err_set(err, ERR_FAILED, "the CA bundle holds no certificate in PEM");
 		goto fail;
 	}
@@ -76,13 +70,6 @@ void tls_roots_free(struct tls_roots *roots)
 		return;
 	mbedtls_x509_crt_free(&roots->chain);
 	free(roots);
-}
-
-size_t tls_roots_count(const struct tls_roots *roots, size_t *bad)
-{
-	if (bad)
-		*bad = roots->bad;
-	return roots->count;
 }
 
 /* Notes what is wrong and leaves the judgement as it is: any flag fails the handshake. */

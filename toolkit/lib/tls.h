@@ -26,9 +26,6 @@ struct tls_roots *tls_roots_load(const char *path, struct err *err);
 /* NULL is nothing to free. No connection may use them any more. */
 void tls_roots_free(struct tls_roots *roots);
 
-/* How many certificates were parsed, and how many were left out (*bad, may be NULL). */
-size_t tls_roots_count(const struct tls_roots *roots, size_t *bad);
-
 /*
  * Settles one connection before its handshake. ssl_config is the library's
  * (mbedtls_ssl_config). Trusts roots only (NULL: nobody), accepts SHA-256 and better, RSA
