@@ -47,7 +47,8 @@ int blocks_add(struct blocks *blocks, uint32_t index, const uint8_t digest[SHA25
 	return 0;
 }
 
-bool blocks_is_zero(const void *data, size_t len_bytes)
+/* Is it all zeros? len_bytes is a multiple of 64. */
+static bool is_zero(const void *data, size_t len_bytes)
 {
 	const unsigned char *at = data;
 
@@ -132,7 +133,7 @@ static int scan_block(int fd, struct blocks *blocks, uint32_t index, unsigned ch
 
 	if (blocks_read(fd, blocks->image_bytes, index, data, err) < 0)
 		return -1;
-	if (blocks_is_zero(data, BLOCKS_BYTES)) {
+	if (is_zero(data, BLOCKS_BYTES)) {
 		hash_hole(whole, len);
 		return 0;
 	}

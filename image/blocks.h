@@ -53,9 +53,6 @@ bool blocks_snapshot_ok(const char *id);
 int blocks_add(struct blocks *blocks, uint32_t index, const uint8_t digest[SHA256_LEN],
 	       struct err *err);
 
-/* Is it all zeros? len_bytes is a multiple of 64. */
-bool blocks_is_zero(const void *data, size_t len_bytes);
-
 /* The SHA-256 of a block of zeros. */
 const uint8_t *blocks_zero_digest(void);
 

@@ -66,13 +66,4 @@ char *sbom_write(const struct sbom *sbom, const struct tree *tree, int64_t epoch
 
 void sbom_free(struct sbom *sbom);
 
-/* For the reader: a new package, or NULL when memory ran out. */
-struct sbom_package *sbom_add(struct sbom *sbom);
-
-/* Sets a field, or appends to it after a blank. Returns 0 or -1. */
-int sbom_put(struct sbom_package *package, enum sbom_field field, const char *text,
-	     size_t len, struct err *err);
-
-struct sbom_package *sbom_find(const struct sbom *sbom, const char *name, size_t len);
-
 #endif

@@ -20,7 +20,8 @@ bool sbom_wanted(const struct sbom *sbom)
 	return sbom->count > 0;
 }
 
-struct sbom_package *sbom_add(struct sbom *sbom)
+/* A new package, or NULL when memory ran out. */
+static struct sbom_package *add_package(struct sbom *sbom)
 {
 	struct sbom_package *grown;
 
@@ -37,8 +38,9 @@ struct sbom_package *sbom_add(struct sbom *sbom)
 	return grown;
 }
 
-int sbom_put(struct sbom_package *package, enum sbom_field field, const char *text,
-	     size_t len, struct err *err)
+/* Sets a field, or appends to it after a blank. Returns 0 or -1. */
+static int put(struct sbom_package *package, enum sbom_field field, const char *text,
+	       size_t len, struct err *err)
 {
 	char *joined;
 	const char *old = package->text[field] ? package->text[field] : "";
@@ -50,7 +52,7 @@ int sbom_put(struct sbom_package *package, enum sbom_field field, const char *te
 	return 0;
 }
 
-struct sbom_package *sbom_find(const struct sbom *sbom, const char *name, size_t len)
+static struct sbom_package *find(const struct sbom *sbom, const char *name, size_t len)
 {
 	for (size_t i = 0; i < sbom->count; i++) {
 		const char *own = sbom->packages[i].text[SBOM_NAME];
@@ -107,7 +109,7 @@ static int put_licence(struct sbom_package *package, const char *at, size_t len,
 	static const char *const words[] = { "-OR-", "-AND-", "-WITH-" };
 	char *text;
 
-	if (sbom_put(package, SBOM_LICENCE, at, len, err) < 0)
+	if (put(package, SBOM_LICENCE, at, len, err) < 0)
 		return -1;
 	text = package->text[SBOM_LICENCE];
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -130,7 +132,7 @@ static int put_origin(struct sbom_package *package, const char *at, size_t len,
 
 	if (n < 0)
 		return err_set(err, ERR_FAILED, "out of memory");
-	rc = sbom_put(package, SBOM_ORIGIN, text, (size_t)n, err);
+	rc = put(package, SBOM_ORIGIN, text, (size_t)n, err);
 	free(text);
 	return rc;
 }
@@ -146,19 +148,19 @@ static int put_source(struct sbom *sbom, const struct line *line, size_t from,
 	    !sha256_from_hex(line->words[from + 3].at, digest))
 		return err_set(err, ERR_FAILED,
 			       "expected: NAME VERSION FILE SHA256 LICENCE … ORIGIN");
-	if (sbom_find(sbom, line->words[from].at, line->words[from].len))
+	if (find(sbom, line->words[from].at, line->words[from].len))
 		return err_set(err, ERR_FAILED, "a package is named twice");
-	package = sbom_add(sbom);
+	package = add_package(sbom);
 	if (!package)
 		return err_set(err, ERR_FAILED, "out of memory");
-	if (sbom_put(package, SBOM_NAME, line->words[from].at, line->words[from].len,
-		     err) < 0 ||
-	    sbom_put(package, SBOM_VERSION, line->words[from + 1].at,
-		     line->words[from + 1].len, err) < 0 ||
-	    sbom_put(package, SBOM_FILE, line->words[from + 2].at,
-		     line->words[from + 2].len, err) < 0 ||
-	    sbom_put(package, SBOM_SHA256, line->words[from + 3].at,
-		     line->words[from + 3].len, err) < 0 ||
+	if (put(package, SBOM_NAME, line->words[from].at, line->words[from].len, err) <
+		    0 ||
+	    put(package, SBOM_VERSION, line->words[from + 1].at,
+		line->words[from + 1].len, err) < 0 ||
+	    put(package, SBOM_FILE, line->words[from + 2].at, line->words[from + 2].len,
+		err) < 0 ||
+	    put(package, SBOM_SHA256, line->words[from + 3].at, line->words[from + 3].len,
+		err) < 0 ||
 	    put_licence(package, line->words[from + 4].at, line->words[from + 4].len,
 			err) < 0)
 		return -1;
@@ -174,8 +176,7 @@ static int put_rest(struct sbom_package *package, enum sbom_field field,
 		    const struct line *line, struct err *err)
 {
 	for (size_t i = 2; i < line->count; i++)
-		if (sbom_put(package, field, line->words[i].at, line->words[i].len, err) <
-		    0)
+		if (put(package, field, line->words[i].at, line->words[i].len, err) < 0)
 			return -1;
 	return 0;
 }
@@ -185,18 +186,18 @@ static int tool_line(struct sbom *sbom, const struct line *line, struct err *err
 	struct sbom_package *tool;
 
 	for (size_t i = 2; i < line->count; i++)
-		if (!sbom_find(sbom, line->words[i].at, line->words[i].len))
+		if (!find(sbom, line->words[i].at, line->words[i].len))
 			return err_set(err, ERR_FAILED, "no source named %.*s",
 				       (int)line->words[i].len, line->words[i].at);
-	if (sbom_find(sbom, line->words[1].at, line->words[1].len))
+	if (find(sbom, line->words[1].at, line->words[1].len))
 		return err_set(err, ERR_FAILED, "a package is named twice");
-	tool = sbom_add(sbom);
+	tool = add_package(sbom);
 	if (!tool)
 		return err_set(err, ERR_FAILED, "out of memory");
 	tool->tool = true;
-	if (sbom_put(tool, SBOM_NAME, line->words[1].at, line->words[1].len, err) < 0 ||
-	    sbom_put(tool, SBOM_VERSION, FVOL_VERSION, strlen(FVOL_VERSION), err) < 0 ||
-	    sbom_put(tool, SBOM_LICENCE, "GPL-2.0-or-later", 16, err) < 0)
+	if (put(tool, SBOM_NAME, line->words[1].at, line->words[1].len, err) < 0 ||
+	    put(tool, SBOM_VERSION, FVOL_VERSION, strlen(FVOL_VERSION), err) < 0 ||
+	    put(tool, SBOM_LICENCE, "GPL-2.0-or-later", 16, err) < 0)
 		return -1;
 	return put_rest(tool, SBOM_LINKS, line, err);
 }
@@ -217,7 +218,7 @@ static int part_line(struct sbom *sbom, const struct line *line, struct err *err
 		return tool_line(sbom, line, err);
 	if (is(line, 0, "package"))
 		return put_source(sbom, line, 1, 6, err);
-	package = sbom_find(sbom, line->words[1].at, line->words[1].len);
+	package = find(sbom, line->words[1].at, line->words[1].len);
 	if (!package)
 		return err_set(err, ERR_FAILED, "no package named %.*s",
 			       (int)line->words[1].len, line->words[1].at);
@@ -277,7 +278,7 @@ int sbom_load(struct sbom *sbom, int rootfd, const char *sources, const char *pa
 static int take(struct sbom_package *package, enum sbom_field field, const char *text,
 		struct err *err)
 {
-	return text ? sbom_put(package, field, text, strlen(text), err) : 0;
+	return text ? put(package, field, text, strlen(text), err) : 0;
 }
 
 /* What follows a word of ours in a text, or NULL. */
@@ -299,7 +300,7 @@ static int old_package(struct sbom *sbom, const struct json_value *value, struct
 	/* The whole: made anew. */
 	if (strcmp(name, "fvol") == 0)
 		return 0;
-	package = sbom_add(sbom);
+	package = add_package(sbom);
 	if (!package)
 		return err_set(err, ERR_FAILED, "out of memory");
 	package->tool = !sum;
@@ -334,10 +335,10 @@ static int old_link(struct sbom *sbom, const struct json_value *value, struct er
 
 	if (!type || strcmp(type, "STATIC_LINK") != 0)
 		return 0;
-	package = from ? sbom_find(sbom, from, strlen(from)) : NULL;
+	package = from ? find(sbom, from, strlen(from)) : NULL;
 	if (!package || !to)
 		return err_set(err, ERR_NO, "a link without its package");
-	return sbom_put(package, SBOM_LINKS, to, strlen(to), err);
+	return put(package, SBOM_LINKS, to, strlen(to), err);
 }
 
 int sbom_load_old(struct sbom *sbom, struct ext4_volume *volume, struct err *err)

@@ -122,8 +122,9 @@ int tree_digest(const char *path, char sha256[SHA256_HEX_SIZE], uint64_t *size_b
 	return 0;
 }
 
-int tree_release(const char *path, const struct arch *arch,
-		 char release[MODULE_RELEASE_SIZE], struct err *err)
+/* Reads which kernel the tree is for, and checks the architecture. Returns 0 or -1. */
+static int read_release(const char *path, const struct arch *arch,
+			char release[MODULE_RELEASE_SIZE], struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
 	char *text = NULL;
@@ -153,7 +154,7 @@ static int list_packages(const struct repo_context *c, const struct source *s,
 
 	(void)c;
 	if (repo_location(s, arch, path, err) < 0 || tree_buildable(path, err) < 0 ||
-	    tree_release(path, arch, p.release, err) < 0 ||
+	    read_release(path, arch, p.release, err) < 0 ||
 	    tree_digest(path, p.sha256, &p.size_bytes, err) < 0)
 		return -1;
 	snprintf(p.name, sizeof(p.name), "kernel-tree");

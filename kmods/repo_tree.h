@@ -20,8 +20,4 @@
 int tree_digest(const char *path, char sha256[SHA256_HEX_SIZE], uint64_t *size_bytes,
 		struct err *err);
 
-/* Reads which kernel the tree is for, and checks the architecture. Returns 0 or -1. */
-int tree_release(const char *path, const struct arch *arch,
-		 char release[MODULE_RELEASE_SIZE], struct err *err);
-
 #endif

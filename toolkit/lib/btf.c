@@ -92,7 +92,8 @@ uint32_t btf_strip(const struct btf *btf, uint32_t id)
 	}
 }
 
-uint64_t btf_size(const struct btf *btf, uint32_t id)
+/* The bytes of a value of that type, or UINT64_MAX when it has no size. */
+static uint64_t size_of(const struct btf *btf, uint32_t id)
 {
 	struct btf_type type = btf_type(btf, btf_strip(btf, id));
 	uint64_t total = 1;
@@ -327,7 +328,7 @@ static bool members_ok(const struct btf *btf, const struct btf_type *type)
 
 	for (uint32_t i = 0; i < type->vlen; i++) {
 		struct btf_member member = btf_member(btf, type, i);
-		uint64_t size = btf_size(btf, member.type);
+		uint64_t size = size_of(btf, member.type);
 		uint64_t bits = member.bits ? member.bits : size * 8;
 
 		if (size > type->size && !member.bits)

@@ -115,7 +115,4 @@ uint32_t btf_array(const struct btf_type *type, uint32_t *count);
 /* The id behind typedefs, qualifiers and type tags. */
 uint32_t btf_strip(const struct btf *btf, uint32_t id);
 
-/* The bytes of a value of that type, or UINT64_MAX when it has no size. */
-uint64_t btf_size(const struct btf *btf, uint32_t id);
-
 #endif

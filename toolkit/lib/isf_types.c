@@ -118,7 +118,8 @@ uint32_t isf_types_find(const struct isf_types *types, const char *name)
 	return types->table[place(types, name)];
 }
 
-uint32_t isf_types_defined(const struct isf_types *types, uint32_t fwd)
+/* The definition that a declaration (FWD) stands for, or 0. */
+static uint32_t defined_by(const struct isf_types *types, uint32_t fwd)
 {
 	struct btf_type type = btf_type(types->btf, fwd);
 	uint32_t id = isf_types_find(types, type.name);
@@ -159,7 +160,7 @@ void isf_types_want(struct isf_types *types, uint32_t first)
 		else if (type.kind == BTF_ARRAY)
 			want_one(types, btf_array(&type, &elements), &count);
 		else if (type.kind == BTF_FWD)
-			want_one(types, isf_types_defined(types, id), &count);
+			want_one(types, defined_by(types, id), &count);
 		else if (type.kind != BTF_FUNC && type.kind != BTF_FUNC_PROTO)
 			want_one(types, type.target, &count);
 	}

@@ -44,7 +44,4 @@ bool isf_types_wanted(const struct isf_types *types, uint32_t id);
  */
 void isf_types_name(const struct isf_types *types, uint32_t id, char name[ISF_NAME_SIZE]);
 
-/* The definition that a declaration (FWD) stands for, or 0. */
-uint32_t isf_types_defined(const struct isf_types *types, uint32_t fwd);
-
 #endif

@@ -39,7 +39,8 @@ struct addresses {
 	uint64_t base; /* relative_base, or where the table stands */
 };
 
-bool kallsyms_told(const struct vmcoreinfo *info, struct kallsyms_tables *tables)
+/* By the addresses that VMCOREINFO tells from 6.0 on. Returns false when it does not. */
+static bool told(const struct vmcoreinfo *info, struct kallsyms_tables *tables)
 {
 	*tables = (struct kallsyms_tables){ 0 };
 	vmcoreinfo_symbol(info, "kallsyms_relative_base", &tables->relative_base);
@@ -248,7 +249,7 @@ int kallsyms_find(struct kernview *view, struct symtab *tab, struct err *err)
 {
 	struct kallsyms_tables tables;
 
-	if (!(view->info && kallsyms_told(view->info, &tables)) &&
+	if (!(view->info && told(view->info, &tables)) &&
 	    kallsyms_search(view, &tables, err) < 0)
 		return -1;
 	return kallsyms_decode(view, &tables, tab, err);

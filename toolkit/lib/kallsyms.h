@@ -23,9 +23,6 @@ struct kallsyms_tables {
 	uint64_t addresses;	/* u64 of each symbol; 0: there are offsets */
 };
 
-/* By the addresses that VMCOREINFO tells from 6.0 on. Returns false when it does not. */
-bool kallsyms_told(const struct vmcoreinfo *info, struct kallsyms_tables *tables);
-
 /*
  * By content: the tokens' table by its shape, the others by how they must stand around
  * it. Loads the image of a dump; places a raw Image. ERR_FAILED when there are none.

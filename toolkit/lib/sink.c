@@ -524,8 +524,8 @@ void sink_remove(struct sink *sink)
 	unlinkat(sink->dirfd, partial, 0);
 }
 
-int sink_write_file(int dirfd, const char *name, const void *data, size_t len_bytes,
-		    bool deferred, struct err *err)
+static int write_file(int dirfd, const char *name, const void *data, size_t len_bytes,
+		      struct err *err)
 {
 	static _Alignas(IO_BLOCK) unsigned char arena[2 * IO_BLOCK];
 	struct sink sink;
@@ -533,7 +533,6 @@ int sink_write_file(int dirfd, const char *name, const void *data, size_t len_by
 	if (sink_open(&sink, dirfd, name, arena, sizeof(arena), len_bytes, false, err) <
 	    0)
 		return -1;
-	sink.deferred = deferred;
 	if (sink_put(&sink, data, len_bytes, err) == 0 &&
 	    sink_finish(&sink, NULL, err) == 0)
 		return 0;
@@ -554,8 +553,7 @@ int sink_write_path(const char *path, const void *data, size_t len_bytes, struct
 	if (dirfd < 0)
 		err_sys(err, errno, "opening the directory of %s", path);
 	else
-		rc = sink_write_file(dirfd, basename(copy_base), data, len_bytes, false,
-				     err);
+		rc = write_file(dirfd, basename(copy_base), data, len_bytes, err);
 out:
 	io_close(&dirfd);
 	free(copy_dir);

@@ -136,11 +136,8 @@ void sink_abandon(struct sink *sink);
 /* Closes and removes NAME.partial. */
 void sink_remove(struct sink *sink);
 
-/* A small file in one call: written as above, mode 0600. An existing NAME is an error. */
-int sink_write_file(int dirfd, const char *name, const void *data, size_t len_bytes,
-		    bool deferred, struct err *err);
-
-/* The same for a path, durable when it returns. */
+/* A small file in one call: written as above, mode 0600, and durable when it returns. An
+ * existing one is an error. */
 int sink_write_path(const char *path, const void *data, size_t len_bytes,
 		    struct err *err);
 

@@ -61,7 +61,7 @@ int store_open(struct store *store, struct sink *sink, const char *name,
 	return -1;
 }
 
-void store_note(struct store *store, const char *name, const uint8_t sha256[SHA256_LEN])
+static void note(struct store *store, const char *name, const uint8_t sha256[SHA256_LEN])
 {
 	struct store_file *file = &store->files[store->count];
 
@@ -87,7 +87,7 @@ int store_finish(struct store *store, struct sink *sink, struct err *err)
 		return -1;
 	store_take_remote_err(store, sink);
 	if (store->hashing)
-		store_note(store, sink->name, digest);
+		note(store, sink->name, digest);
 	return 0;
 }
 

@@ -68,9 +68,6 @@ int store_finish(struct store *store, struct sink *sink, struct err *err);
 /* Takes over from a finished sink what the remote place said. */
 void store_take_remote_err(struct store *store, const struct sink *sink);
 
-/* Notes the hash of a file that was written otherwise. */
-void store_note(struct store *store, const char *name, const uint8_t sha256[SHA256_LEN]);
-
 /* A small file in one call. data must not lie in the arena. */
 int store_put(struct store *store, const char *name, const void *data, size_t len_bytes,
 	      struct err *err);

@@ -21,7 +21,8 @@
 /* __START_KERNEL_map + CONFIG_PHYSICAL_START: where x86_64 links _text. */
 #define X86_64_TEXT 0xffffffff81000000u
 
-bool symbolfile_set_banner(struct symbolfile_parts *parts, const char *text, size_t len)
+/* Copies a banner, which need not end with a newline. Returns false when it is none. */
+static bool set_banner(struct symbolfile_parts *parts, const char *text, size_t len)
 {
 	const char *found;
 
@@ -57,7 +58,7 @@ static void read_banner(struct symbolfile_parts *parts, struct kernview *view)
 	if (left > sizeof(text))
 		left = sizeof(text);
 	if (kernview_read(view, entry->addr, text, left, &ignored) == 0)
-		symbolfile_set_banner(parts, text, (size_t)left);
+		set_banner(parts, text, (size_t)left);
 }
 
 /*
@@ -174,7 +175,7 @@ int symbolfile_from_told(struct symbolfile_parts *parts, const struct vmcoreinfo
 		 (int)sizeof(parts->build_id) - 1, info->build_id);
 	symtab_unshift(&parts->symbols, parts->kaslr_shift);
 	symtab_sort(&parts->symbols);
-	if (!symbolfile_set_banner(parts, banner, banner_len))
+	if (!set_banner(parts, banner, banner_len))
 		return err_set(err, ERR_FAILED, "version: not a kernel's banner");
 	return 0;
 }
@@ -199,7 +200,7 @@ int symbolfile_from_bundle(struct symbolfile_parts *parts,
 	}
 	parts->kaslr_shift = guess_shift(&parts->symbols);
 	symtab_unshift(&parts->symbols, parts->kaslr_shift);
-	if (!symbolfile_set_banner(parts, bundle->version, bundle->version_len))
+	if (!set_banner(parts, bundle->version, bundle->version_len))
 		return err_set(err, ERR_FAILED, "version: not a kernel's banner");
 	return 0;
 }
@@ -317,24 +318,6 @@ fail:
 	io_close(&fd);
 	unlinkat(dirfd, partial, 0);
 	return -1;
-}
-
-int symbolfile_make(const void *kernel, size_t len, const char *system_map,
-		    size_t system_map_len, int dirfd, const char *name,
-		    struct symbolfile_report *report, struct err *err)
-{
-	struct symbolfile_parts parts = { 0 };
-	struct vmlinux opened;
-	int rc;
-
-	if (vmlinux_open(&opened, kernel, len, err) < 0)
-		return -1;
-	rc = symbolfile_from_kernel(&parts, &opened, system_map, system_map_len, err);
-	if (rc == 0)
-		rc = symbolfile_write(&parts, dirfd, name, false, report, err);
-	symbolfile_free(&parts);
-	vmlinux_close(&opened);
-	return rc;
 }
 
 void symbolfile_free(struct symbolfile_parts *parts)

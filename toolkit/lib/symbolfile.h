@@ -69,9 +69,6 @@ int symbolfile_from_bundle(struct symbolfile_parts *parts,
 int symbolfile_from_told(struct symbolfile_parts *parts, const struct vmcoreinfo *info,
 			 const char *banner, size_t banner_len, struct err *err);
 
-/* Copies a banner, which need not end with a newline. Returns false when it is none. */
-bool symbolfile_set_banner(struct symbolfile_parts *parts, const char *text, size_t len);
-
 /*
  * Writes the file to fd, as .xz or plain. ERR_FAILED names what is not there, or says
  * that a signal came (interrupt.h). Returns 0 or -1.
@@ -85,14 +82,6 @@ int symbolfile_write_fd(struct symbolfile_parts *parts, int fd, bool plain,
  */
 int symbolfile_write(struct symbolfile_parts *parts, int dirfd, const char *name,
 		     bool plain, struct symbolfile_report *report, struct err *err);
-
-/*
- * All of it in one call: the bytes of a kernel (see vmlinux_open()) and perhaps the text
- * of its System.map, both borrowed, become dirfd/name. Takes some 100 MiB for a moment.
- */
-int symbolfile_make(const void *kernel, size_t len, const char *system_map,
-		    size_t system_map_len, int dirfd, const char *name,
-		    struct symbolfile_report *report, struct err *err);
 
 void symbolfile_free(struct symbolfile_parts *parts);
 

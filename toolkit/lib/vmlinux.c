@@ -23,8 +23,6 @@
 /* Documentation/arm64/booting.rst: "ARM\x64". */
 #define IMAGE_MAGIC 0x38
 #define IMAGE_HEADER 64
-/* drivers/firmware/efi/libstub/zboot-header.S: "zimg", payload offset and length. */
-#define ZBOOT_MAGIC 4
 
 static int unpack_zstd(const void *data, size_t len, void *out, size_t room, size_t *got,
 		       struct err *err)
@@ -131,6 +129,7 @@ static int reach_kernel(struct vmlinux *kernel, const unsigned char *data, size_
 			return -1;
 		return unpack(kernel, data + off, payload_len, err);
 	}
+	/* drivers/firmware/efi/libstub/zboot-header.S: payload offset and length. */
 	if (len > IMAGE_HEADER && memcmp(data, "MZ\0\0zimg", 8) == 0) {
 		off = get_le(data + 8, 4);
 		payload_len = get_le(data + 12, 4);
@@ -162,9 +161,13 @@ static bool section_header(const unsigned char *elf, size_t len, size_t index,
 	return true;
 }
 
-const unsigned char *vmlinux_section(const unsigned char *elf, size_t len,
-				     const char *name, size_t *section_len,
-				     uint64_t *address)
+/*
+ * A section of an ELF file by its name, whose bytes stand in the file, or NULL. *address
+ * may be NULL.
+ */
+static const unsigned char *find_section(const unsigned char *elf, size_t len,
+					 const char *name, size_t *section_len,
+					 uint64_t *address)
 {
 	Elf64_Shdr strings, section;
 	size_t name_size = strlen(name) + 1;
@@ -316,18 +319,18 @@ static void read_sections(struct vmlinux *kernel)
 	const unsigned char *notes, *rodata;
 	size_t len, id_len = 0;
 
-	kernel->btf = vmlinux_section(kernel->data, kernel->len, ".BTF", &kernel->btf_len,
-				      NULL);
+	kernel->btf =
+		find_section(kernel->data, kernel->len, ".BTF", &kernel->btf_len, NULL);
 	if (!kernel->btf_len)
 		kernel->btf = NULL;
-	notes = vmlinux_section(kernel->data, kernel->len, ".notes", &len, NULL);
+	notes = find_section(kernel->data, kernel->len, ".notes", &len, NULL);
 	if (notes) {
 		const char *id = elfnote_find((const char *)notes, len, "GNU",
 					      NT_GNU_BUILD_ID, &id_len);
 
 		set_build_id(kernel, id, id_len);
 	}
-	rodata = vmlinux_section(kernel->data, kernel->len, ".rodata", &len, NULL);
+	rodata = find_section(kernel->data, kernel->len, ".rodata", &len, NULL);
 	if (rodata)
 		kernel->banner = vmlinux_find_banner(rodata, len, &kernel->banner_len);
 }

@@ -43,14 +43,6 @@ int vmlinux_open(struct vmlinux *kernel, const void *data, size_t len, struct er
 void vmlinux_close(struct vmlinux *kernel);
 
 /*
- * A section of an ELF file by its name, whose bytes stand in the file, or NULL. *address
- * may be NULL.
- */
-const unsigned char *vmlinux_section(const unsigned char *elf, size_t len,
-				     const char *name, size_t *section_len,
-				     uint64_t *address);
-
-/*
  * The first banner in len bytes: "Linux version", a release, the number of the build
  * behind a '#', one line. Returns it with its newline, or NULL.
  */

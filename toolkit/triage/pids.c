@@ -41,7 +41,8 @@ bool pidset_has(const struct pidset *set, int32_t pid)
 	return pid >= 0 && pid < set->end && set->words[pid / 64] >> pid % 64 & 1;
 }
 
-void pidset_add(struct pidset *set, int32_t pid)
+/* Nothing when it does not fit. */
+static void add(struct pidset *set, int32_t pid)
 {
 	if (pid >= 0 && pid < set->end)
 		set->words[pid / 64] |= UINT64_C(1) << pid % 64;
@@ -139,7 +140,7 @@ static void *sweep(void *arg)
 
 	for (int32_t pid = 1; pid < t->pids.sweep_end && !interrupted; pid++)
 		if (answers(t->pids.probe, pid))
-			pidset_add(&t->pids.alive, pid);
+			add(&t->pids.alive, pid);
 	t->pids.swept = !interrupted;
 	return NULL;
 }
@@ -193,7 +194,7 @@ int pids_list_into(int procfd, struct pidset *set)
 		return -1;
 	}
 	while (errno = 0, (entry = readdir(dir)))
-		pidset_add(set, pid_of(entry->d_name));
+		add(set, pid_of(entry->d_name));
 	rc = errno;
 	closedir(dir);
 	errno = rc;
@@ -285,7 +286,7 @@ static void take_members(int dirfd, struct pidset *set, size_t *count,
 		return;
 	for (const char *at = text->data; *at;
 	     at += strcspn(at, "\n"), at += *at == '\n') {
-		pidset_add(set, (int32_t)strtol(at, NULL, 10));
+		add(set, (int32_t)strtol(at, NULL, 10));
 		++*count;
 	}
 }

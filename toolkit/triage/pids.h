@@ -20,7 +20,6 @@ struct pidset {
 };
 
 bool pidset_has(const struct pidset *set, int32_t pid);
-void pidset_add(struct pidset *set, int32_t pid); /* nothing when it does not fit */
 
 /* How a pid is asked for: what a filter of system calls leaves. */
 enum pids_probe {

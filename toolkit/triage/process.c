@@ -21,7 +21,7 @@
 #define STATX_ATTR_MOUNT_ROOT 0x2000
 #endif
 
-const char *process_step_name(enum process_step step)
+static const char *step_name(enum process_step step)
 {
 	static const char *const names[STEP_COUNT] = {
 		"",    "stat",	 "links", "cmdline", "environ",
@@ -60,7 +60,7 @@ bool process_skips(struct process_job *job, enum process_step step)
 {
 	if (!(job->skip >> step & 1))
 		return false;
-	process_unread_for(job, process_step_name(step), REASON_BLOCKED, 0);
+	process_unread_for(job, step_name(step), REASON_BLOCKED, 0);
 	return true;
 }
 

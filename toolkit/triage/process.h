@@ -29,7 +29,6 @@ enum process_step {
 	STEP_MOUNTS,
 	STEP_COUNT,
 };
-const char *process_step_name(enum process_step step);
 
 /* Found in passing; made into a record once the process has been. */
 struct process_finding {

@@ -47,7 +47,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-bool unit_enabled(const struct unit_scan *scan, const char *name)
+static bool is_enabled(const struct unit_scan *scan, const char *name)
 {
 	return scan->enabled_count && bsearch(&name, scan->enabled, scan->enabled_count,
 					      sizeof(char *), by_name);
@@ -181,7 +181,7 @@ static int emit(struct unit_scan *scan, const char *path, const char *name,
 		return 0;
 	}
 	if (is_systemd(place))
-		json_add_bool(doc, root, "enabled", unit_enabled(scan, name));
+		json_add_bool(doc, root, "enabled", is_enabled(scan, name));
 	triage_add_time(doc, root, "mtime",
 			(int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
 	scan->emitted++;

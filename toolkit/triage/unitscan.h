@@ -32,7 +32,6 @@ bool unit_place_is_merged(const struct triage *t, const struct unit_place *place
 
 /* Fills scan->enabled. What cannot be listed is said by unit_visit_directory() later. */
 void unit_enabled_read(struct unit_scan *scan);
-bool unit_enabled(const struct unit_scan *scan, const char *name);
 void unit_enabled_free(struct unit_scan *scan);
 
 /* Emits one file, or what of a directory is of place's kind; dirpath is what the records
