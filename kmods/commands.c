@@ -28,7 +28,8 @@ const char commands_usage[] =
 	"                   [--list FILE --scratch DIR] [--tested] [--json]\n"
 	"                   [RELEASE | RECORD.json]...\n"
 	"       kmods need --build ... --packages DIR --lime DIR --lime-version V\n"
-	"                   --scratch DIR [--store DIR] [--jobs N] [--offline DIR]\n"
+	"                   --scratch DIR [--store DIR] [--jobs N] [--tools PATH]\n"
+	"                   [--offline DIR] [--ca FILE]\n"
 	"\n"
 	"These work on the directory of a catalogue (out/kmods).\n"
 	"sign writes catalogue.json.sig (ECDSA P-256), verify checks it, the catalogue's\n"
@@ -43,7 +44,8 @@ const char commands_usage[] =
 	"a list (kmods/kernels.list); --build fetches them, builds and adds the module.\n"
 	"\n"
 	"Exit: 0 done; 1 the answer is no: a file is not the expected one, a kernel has no\n"
-	"module; 2 usage; 4 refused by the system; 5 failed.\n";
+	"module; 2 usage; 3 done, but a symbol file or an entry is missing; 4 refused by the\n"
+	"system; 5 failed.\n";
 
 /* The only operand, or NULL after saying that there is not one. */
 static const char *only_operand(int argc, char **argv, int first, const char *what)

@@ -67,8 +67,8 @@ static const char usage[] =
 	"  -V, --version              show the version\n"
 	"\n"
 	"Exit: 0 done and all equal; 1 something differs or is missing; 2 usage; 3 something\n"
-	"was left out, or lines of a chain of custody that holds were torn; 4 refused by the system; 5 failed (nothing can\n"
-	"be said of at least one file).\n";
+	"was left out, or lines of a chain of custody that holds were torn; 4 refused by the\n"
+	"system; 5 failed (nothing can be said of at least one file).\n";
 
 static int do_volume(const struct options *opt)
 {

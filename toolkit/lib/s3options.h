@@ -79,7 +79,7 @@ enum {
 	"                             FILE[:PROFILE] with mode 0600\n"                         \
 	"      --imds-endpoint URL    where the metadata service is\n"                         \
 	"      --part-size BYTES      5M to 5G (default: 8M, more where 10,000 are too few)\n" \
-	"      --parallel N           parts in memory at a time (default 4)\n"                 \
+	"      --parallel N           parts in memory (default 4; capture and triage 2)\n"     \
 	"      --owner ID             the account that must own the bucket\n"                  \
 	"      --kms-key ARN          encrypt with this key; default: with S3's own\n"         \
 	"      --lock MODE            GOVERNANCE or COMPLIANCE, with\n"                        \
