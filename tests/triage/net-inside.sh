@@ -40,7 +40,7 @@ hold second env PROMISCUOUS=1 unshare -n sh -c 'ip link set lo up && exec "$@"' 
 # Nobody lives in the third, which is mounted; who holds its sockets has gone elsewhere.
 ip netns add third
 ip netns exec third ip link set lo up
-hold third env LEAVE=/run/netns/third
+hold third env LEAVE=/run/netns/third CLOSE=1
 # Nobody lives in the fourth, and a descriptor alone holds it.
 ip netns add fourth
 ip netns exec fourth ip link set lo up

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "toolkit/lib/io.h"
+#include "toolkit/lib/mountinfo.h"
 #include "toolkit/lib/procfile.h"
 #include "toolkit/triage/network.h"
 
@@ -154,24 +155,6 @@ static void of_self(const struct triage *t, struct netns_list *list)
 		ns->own = true;
 }
 
-/* The kernel writes blanks, newlines and backslashes of a path as \ooo. */
-static void unescape(char *path)
-{
-	char *to = path;
-
-	for (const char *at = path; *at; to++) {
-		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' &&
-		    at[2] <= '7' && at[3] >= '0' && at[3] <= '7') {
-			*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 |
-				     (at[3] - '0'));
-			at += 4;
-		} else {
-			*to = *at++;
-		}
-	}
-	*to = '\0';
-}
-
 struct mounts {
 	struct netns_list *list;
 	size_t sorted; /* how many of the list are in order */
@@ -203,32 +186,27 @@ static void add_path(struct mounts *m, uint64_t inode, const char *path)
 	}
 }
 
-/* "ID PARENT MAJOR:MINOR net:[INODE] POINT …" */
+/* A namespace is mounted by its name for a root, "net:[INODE]". */
 static int mount_line(void *context, const char *text, size_t len)
 {
 	/* root/ and a path */
-	char line[4200], path[4200] = "root/";
+	char line[4200], path[4200];
 	struct mounts *m = context;
-	unsigned long long inode;
-	int point = 0;
-	char *end;
+	struct mountinfo_line mount;
+	uint64_t inode;
 
 	if (len >= sizeof(line) || !memmem(text, len, " net:[", 6))
 		return 0;
 	memcpy(line, text, len);
 	line[len] = '\0';
-	if (sscanf(line, "%*u %*u %*u:%*u net:[%llu] /%n", &inode, &point) != 1 ||
-	    !point || listed(m, inode))
+	if (!mountinfo_split(line, &mount) || strncmp(mount.root, "net:[", 5) != 0 ||
+	    mount.point[0] != '/' || !mount.point[1])
 		return 0;
-	end = strchr(line + point, ' ');
-	if (!end)
+	inode = procfile_inode_of(mount.root);
+	if (!inode || listed(m, inode))
 		return 0;
-	*end = '\0';
-	unescape(line + point);
-	if (!line[point])
-		return 0;
-	memcpy(path + 5, line + point, strlen(line + point) + 1);
-	add_path(m, inode, m->pid ? path : path + 5);
+	snprintf(path, sizeof(path), "%s%s", m->pid ? "root/" : "", mount.point + 1);
+	add_path(m, inode, path);
 	return 0;
 }
 
