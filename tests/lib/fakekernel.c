@@ -291,10 +291,10 @@ void fakekernel_make(struct fakekernel *kernel)
 	if (kernel->form == FAKE_SEQS)
 		put_seqs(kernel);
 	put_tokens(kernel);
-	if (!old)
+	if (!old) {
 		put_numbers(kernel);
-	if (!old)
 		put_seqs(kernel);
+	}
 	kernel->text_len = 0;
 	for (size_t i = 0; i < FAKE_SYMBOLS; i++)
 		kernel->text_len += (size_t)snprintf(

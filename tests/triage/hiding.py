@@ -2,13 +2,10 @@
 
 import os
 import re
-import signal
-import subprocess
-import time
 
-from records import Records, check, same, text, texts
-from space import (SPACE, Plant, command_of, everybody, mount, read, records, start_ticks,
-                   triage, without)
+from records import check, same, text, texts
+from space import (SPACE, Plant, everybody, mount, read, records, start_ticks, triage,
+                   without)
 
 MIB = 1 << 20
 

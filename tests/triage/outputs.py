@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from records import Records, check, same, texts
-from space import (HASH, NOBODY, SPACE, Plant, call, command_of, evidence, mount, program, read,
+from space import (NOBODY, SPACE, Plant, call, command_of, evidence, mount, program, read,
                    records, triage, verify, write)
 
 SECRETS = [b"hunter2-argument", b"hunter2-option", b"hunter2-url", b"hunter2-header",

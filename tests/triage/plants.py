@@ -1,10 +1,9 @@
 """Cases: what stands in one process's record, byte for byte, and what is told of it."""
 
-import ctypes
 import os
 
 from records import check, same, text, texts
-from space import (PLANT, SPACE, Plant, call, evidence, libc, mount, program, read, records,
+from space import (PLANT, SPACE, Plant, evidence, libc, mount, program, read, records,
                    sha256, triage, write)
 
 

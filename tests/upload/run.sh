@@ -48,13 +48,6 @@ up_imds() {
 		--endpoint "https://localhost:$proxy_port"
 }
 
-# Arguments: words of presign, complete, abort. As the responder, whose options differ.
-respond() {
-	command=$1
-	shift
-	up "$command" "$@"
-}
-
 # Arguments: bucket/key, file. Reads an object from radosgw itself, by the second signer.
 fetch() {
 	python3 tests/upload/client.py "$rgw/root.env" "$rgw/ca.pem" "$RGW_PORT" GET "/$1" "!into:$2"

@@ -163,18 +163,6 @@ vm_stop() {
 	wait "$vm_pid" 2> /dev/null || :
 }
 
-# Arguments: NAME. Lets the guest write back and power itself off. Returns: 0 it did; 5 not.
-vm_poweroff() {
-	"$VM_TOOLS/vmctl" poweroff "$VM_DIR/$1/agent.sock" || return $?
-	vm_tries=100
-	while kill -0 "$(cat "$VM_DIR/$1/pid")" 2> /dev/null; do
-		vm_tries=$((vm_tries - 1))
-		[ "$vm_tries" -gt 0 ] || return 5
-		sleep 0.1
-	done
-	vm_stop "$1"
-}
-
 # Arguments: NAME JSON. One command to NAME's monitor; prints what it returns.
 vm_qmp() {
 	"$VM_TOOLS/vmctl" qmp "$VM_DIR/$1/qmp.sock" "$2" 120

@@ -33,11 +33,12 @@ int trust_next_revoked(const char *text, size_t len_bytes, size_t *pos,
 
 static int add_key(int dirfd, const char *name, struct trust *trust, struct err *err)
 {
-	struct public_key *key = &trust->at[trust->count].key;
+	struct public_key *key;
 	char hex[SHA256_HEX_SIZE];
 
 	if (trust->count == TRUST_KEYS_MAX)
 		return err_set(err, ERR_FAILED, "more than %d keys", TRUST_KEYS_MAX);
+	key = &trust->at[trust->count].key;
 	if (public_key_load(dirfd, name, key, err) < 0)
 		return -1;
 	sha256_to_hex(key->id, hex);
