@@ -17,8 +17,10 @@ vm_src_fsdiff := fsdiff.c fsimage.c
 vm_lib_vmctl := -lyyjson -lm
 vm_lib_fsdiff := -lext2fs -lcom_err -lpthread
 
+vm_arch_programs := $(foreach arch,x86_64 aarch64,$(VM_OUT)/$(arch)/hold $(VM_OUT)/$(arch)/as)
+
 .PHONY: vm-tools
-vm-tools: $(VM_OUT)/x86_64/fill $(VM_OUT)/x86_64/hold $(VM_OUT)/aarch64/hold $(vm_programs:%=$(VM_OUT)/%) $(VM_OUT)/x86_64/agent $(VM_OUT)/aarch64/agent
+vm-tools: $(VM_OUT)/x86_64/fill $(vm_arch_programs) $(vm_programs:%=$(VM_OUT)/%) $(VM_OUT)/x86_64/agent $(VM_OUT)/aarch64/agent
 
 define vm_agent_rule
 $(VM_OUT)/$(1)/agent: $(vm_agent_src:%.c=$(VM_OUT)/$(1)/%.o)
@@ -37,6 +39,9 @@ $(VM_OUT)/x86_64/fill: $(VM_OUT)/x86_64/fill.o
 	@$(CC_x86_64) -static -o $@ $^
 $(VM_OUT)/%/hold: $(VM_OUT)/%/hold.o
 	@echo "  LINK    hold ($*)"
+	@$(CC_$*) -static -o $@ $^
+$(VM_OUT)/%/as: $(VM_OUT)/%/as.o
+	@echo "  LINK    as ($*)"
 	@$(CC_$*) -static -o $@ $^
 
 define vm_program_rule

@@ -2,7 +2,8 @@
 # triage against a kernel that lies: triage.sh ARCH. In a guest a module (tests/vm/hide)
 # takes a process and a file out of every listing and itself out of the list of modules.
 # Before it is loaded nothing is hidden; afterwards triage says all three, with the
-# process's own record. And a program of BPF that a process holds.
+# process's own record. And a program of BPF that a process holds, and Yama, which refuses
+# the memory of processes.
 # Exit: 0 all ok; 1 a check failed; 5 never finished.
 # shellcheck disable=SC2016 # what the guests shell expands
 set -eu
@@ -44,6 +45,69 @@ state() {
 	cut -d ' ' -f 1-6 "$VM_OUT"
 }
 
+# Arguments: NAME WANTED-EXIT COMMAND... Runs triage, the command's last word, for the memory
+# of both processes of yama(), and fetches its records to $dir/NAME.jsonl.
+memory() {
+	name=$1 wanted=$2
+	shift 2
+	vm_run "$guest" 300 "$@" --only processes --no-hash --memory "$pid" --memory "$theirs" \
+		--output "/run/open/$name" --json || :
+	same "$name: triage ends" "$VM_STATUS" "exit $wanted" || cat "$VM_ERR"
+	vm_ctl "$guest" get "/run/open/$name/triage.jsonl" "$dir/$name.jsonl"
+	vm_run "$guest" 20 sh -c "ls /run/open/$name/recovered 2> /dev/null || :"
+	mv "$VM_OUT" "$dir/$name.files"
+}
+
+# Arguments: NAME PID... The memory of these was refused by Yama, which is said with its
+# scope, and nothing is claimed of it.
+refused() {
+	name=$1
+	shift
+	for one in "$@"; do
+		same "$name: why the memory of process $one was not read" \
+			"$(records "$name" "select(.type == \"unread\" and .pid == $one) |
+				[.reason, .yama, .errno, .capability // \"-\"]" | tr -d '"')" "$said"
+		same "$name: nothing is claimed of process $one" \
+			"$(records "$name" "select(.type == \"recovered\" and .pid == $one).what"
+				grep -c "^$one-" "$dir/$name.files" || :)" 0
+	done
+	same "$name: it is not called complete" \
+		"$(records "$name" 'select(.type == "end") | [.complete, .unread.yama]')" \
+		"[false,$#]"
+}
+
+# Arguments: none. Yama, of the guest's kernel, refuses to read the memory of others: with
+# scope 2 to all but who has CAP_SYS_PTRACE, with 3 to everybody, and that until it boots.
+yama() {
+	vm_ctl "$guest" put "$VM_TOOLS/$arch/as" /opt/as 755
+	vm_run "$guest" 20 sh -c 'mkdir -m 1777 /run/open
+		/opt/as 1000 /bin/sleep 86398 > /dev/null 2>&1 < /dev/null & echo $!'
+	theirs=$(cat "$VM_OUT")
+	vm_run "$guest" 20 sh -c 'echo 1 > /proc/sys/kernel/yama/ptrace_scope'
+	memory parents 3 /opt/as 1000 /opt/triage
+	same 'parents: the rights of a user are told from what Yama refuses' \
+		"$(records parents 'select(.type == "unread" and .pid) |
+			[.pid, .reason, .yama, .capability]' | tr -d '"\n')" \
+		"[$pid,capability,null,CAP_SYS_PTRACE][$theirs,yama,1,CAP_SYS_PTRACE]"
+	vm_run "$guest" 20 sh -c 'echo 2 > /proc/sys/kernel/yama/ptrace_scope'
+	memory able 0 /opt/triage
+	same 'able: with CAP_SYS_PTRACE the memory of both is saved' \
+		"$(records able 'select(.type == "recovered") |
+			[.pid, .what, .complete, .stored_bytes > 4096]' | tr '\n' ' ')" \
+		"[$pid,\"memory\",true,true] [$theirs,\"memory\",true,true] "
+	said='[yama,2,EACCES,CAP_SYS_PTRACE]'
+	memory unable 3 /opt/as 0 no-ptrace /opt/triage
+	refused unable "$pid" "$theirs"
+	memory user 3 /opt/as 1000 /opt/triage
+	refused user "$pid" "$theirs"
+	vm_run "$guest" 20 sh -c 'echo 3 > /proc/sys/kernel/yama/ptrace_scope'
+	said='[yama,3,EACCES,-]'
+	memory nobody 3 /opt/triage
+	refused nobody "$pid" "$theirs"
+	memory nobody-unable 3 /opt/as 0 no-ptrace /opt/triage
+	refused nobody-unable "$pid" "$theirs"
+}
+
 vm_start "$guest" "$arch" 512 "$VM_KERNEL" "$VM_ROOT"
 release=$(cut -d ' ' -f 1 "$dir/uname")
 vm_ctl "$guest" put "build/release/$arch/bin/triage" /opt/triage 755
@@ -80,6 +144,7 @@ state > "$dir/after"
 same 'shown: modules, mounts and settings are as before' \
 	"$(diff "$dir/before" "$dir/after" | head -n 5)" ''
 
+yama
 vm_ctl "$guest" insmod /opt/hide.ko "name=$pid"
 vm_run "$guest" 20 sh -c "ls /proc | grep -cx $pid" || :
 same 'the listing of /proc has it no more' "$(cat "$VM_OUT")" 0

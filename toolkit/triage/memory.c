@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "toolkit/lib/host.h"
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/procmaps.h"
@@ -172,11 +173,71 @@ static int open_all(struct memory *m, const char **what)
 	return procfile_read(m->dirfd, "maps", MAPS_MAX, &m->maps);
 }
 
+/* May what asks for no more than reading be read of it? Yama looks at attaching alone
+ * (PTRACE_MODE_ATTACH), which the memory file is held to be. */
+static bool may_be_read(const struct memory *m)
+{
+	int fd = openat(m->dirfd, "maps", O_RDONLY | O_CLOEXEC);
+	bool may = fd >= 0;
+
+	io_close(&fd);
+	return may;
+}
+
+/* Documentation/admin-guide/LSM/Yama.rst: 1 leaves only those that triage began, which
+ * runs nothing, 2 asks for CAP_SYS_PTRACE, and 3 refuses everybody. */
+static bool refused_by_yama(const struct memory *m)
+{
+	int scope = m->t->yama;
+
+	if (scope >= 3)
+		return true;
+	if (triage_may(m->t, HOST_CAP_SYS_PTRACE))
+		return false;
+	return scope == 2 || (scope == 1 && may_be_read(m));
+}
+
+static enum triage_reason why_refused(const struct memory *m)
+{
+	const struct person *person = census_person(&m->t->census, m->pid);
+
+	if (refused_by_yama(m))
+		return REASON_YAMA;
+	if (person && person->userns && m->t->userns && person->userns != m->t->userns)
+		return REASON_USER_NAMESPACE;
+	return triage_may(m->t, HOST_CAP_SYS_PTRACE) ? REASON_LSM : REASON_CAPABILITY;
+}
+
+static int emit_unread(const struct memory *m, const char *what, int errnum,
+		       struct err *err)
+{
+	enum triage_reason reason = triage_reason_of(m->t, errnum);
+	struct json *doc;
+	char said[48];
+
+	if (errnum == EACCES || errnum == EPERM)
+		reason = why_refused(m);
+	else if (errnum == ENOENT)
+		reason = REASON_GONE;
+	snprintf(said, sizeof(said), "%s of process %d", what, m->pid);
+	doc = triage_unread_begin(m->t, said, reason, errnum, err);
+	if (doc) {
+		struct json_node *root = json_root(doc);
+
+		json_add_i64(doc, root, "pid", m->pid);
+		if (reason == REASON_YAMA)
+			json_add_i64(doc, root, "yama", m->t->yama);
+		if (reason == REASON_CAPABILITY ||
+		    (reason == REASON_YAMA && m->t->yama < 3))
+			json_add_str(doc, root, "capability", "CAP_SYS_PTRACE");
+	}
+	return triage_emit(m->t, doc, err);
+}
+
 static int collect_one(struct triage *t, struct memory *m, int32_t pid, struct err *err)
 {
 	struct json *doc;
 	const char *what;
-	char said[48];
 	int why, rc = -1;
 
 	*m = (struct memory){ .t = t,
@@ -187,15 +248,7 @@ static int collect_one(struct triage *t, struct memory *m, int32_t pid, struct e
 			      .page = (uint64_t)sysconf(_SC_PAGESIZE) };
 	why = open_all(m, &what);
 	if (why) {
-		enum triage_reason reason = triage_reason_of(t, why);
-
-		/* Attaching is what Yama speaks of, and the memory file is like it. */
-		if ((why == EACCES || why == EPERM) && t->yama > 0)
-			reason = REASON_YAMA;
-		if (why == ENOENT)
-			reason = REASON_GONE;
-		snprintf(said, sizeof(said), "%s of process %d", what, pid);
-		rc = triage_unread(t, said, reason, why, err);
+		rc = emit_unread(m, what, why, err);
 		goto out;
 	}
 	doc = triage_record("recovered", err);

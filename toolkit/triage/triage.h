@@ -108,6 +108,9 @@ const char *triage_reason_name(enum triage_reason reason);
  */
 int triage_unread(struct triage *t, const char *what, enum triage_reason reason,
 		  int errnum, struct err *err);
+/* The same record, for more to be put into it; ended by triage_emit(). */
+struct json *triage_unread_begin(struct triage *t, const char *what,
+				 enum triage_reason reason, int errnum, struct err *err);
 /* The reason behind an errno of a file of the system: EACCES and EPERM are a capability
  * that is missing, or the LSM when none is. */
 enum triage_reason triage_reason_of(const struct triage *t, int errnum);

@@ -163,10 +163,11 @@ const char *triage_errno_name(int errnum, char other[24])
 	return other;
 }
 
-int triage_unread(struct triage *t, const char *what, enum triage_reason reason,
-		  int errnum, struct err *err)
+struct json *triage_unread_begin(struct triage *t, const char *what,
+				 enum triage_reason reason, int errnum, struct err *err)
 {
 	struct json *doc = triage_record("unread", err);
+	char other[24];
 
 	__atomic_fetch_add(&t->unread[reason], 1, __ATOMIC_RELAXED);
 	if (doc) {
@@ -176,9 +177,15 @@ int triage_unread(struct triage *t, const char *what, enum triage_reason reason,
 		json_add_str(doc, root, "reason", triage_reason_name(reason));
 		if (errnum)
 			json_add_str(doc, root, "errno",
-				     triage_errno_name(errnum, (char[24]){ 0 }));
+				     triage_errno_name(errnum, other));
 	}
-	return triage_emit(t, doc, err);
+	return doc;
+}
+
+int triage_unread(struct triage *t, const char *what, enum triage_reason reason,
+		  int errnum, struct err *err)
+{
+	return triage_emit(t, triage_unread_begin(t, what, reason, errnum, err), err);
 }
 
 struct json *triage_finding(struct triage *t, const char *kind,
