@@ -1,13 +1,16 @@
 """Holds the records of collect_network() against what netsockets.py opened and ss saw.
 
-netcheck.py DIR: prints "ok NAME" or "FAIL NAME" for each thing that is checked.
+netcheck.py DIR [BOUND]: prints "ok NAME" or "FAIL NAME" for each thing that is checked;
+sockets with a path were bound in the directory BOUND (DIR itself). Where ss did not look, as in guests that have none, what was opened is all there is to hold it to.
 """
 import base64
 import json
+import os
 import re
 import sys
 
 DIR = sys.argv[1]
+BOUND = sys.argv[-1]
 NAMES = ["first", "second", "third", "fourth"]
 failed = False
 
@@ -60,7 +63,7 @@ for name in NAMES:
         if protocol == "netlink":
             good &= record["kind"] == rest[0]
         if rest[:1] == ["path"]:
-            good &= text(record["path"]) == f"{DIR}/{name} ".encode() + b"\xff\x1b[31m"
+            good &= text(record["path"]) == f"{BOUND}/{name} ".encode() + b"\xff\x1b[31m"
         if rest[:1] == ["abstract"]:
             # With its own bytes where netlink tells, with what /proc makes of it else.
             good &= text(record["path"]) in (
@@ -74,7 +77,7 @@ for name in NAMES:
     check(f"sockets of the {name} namespace are as they were opened", not wrong, wrong)
 check("each in its own namespace", len(set(netns.values())) == 4, netns)
 
-for name in NAMES:
+for name in [n for n in NAMES if os.path.exists(f"{DIR}/{n}.ss")]:
     seen = {}
     for line in open(f"{DIR}/{name}.ss", encoding="utf-8", errors="surrogateescape"):
         family, rest = line.split(" ", 1)

@@ -17,7 +17,8 @@ vm_src_fsdiff := fsdiff.c fsimage.c
 vm_lib_vmctl := -lyyjson -lm
 vm_lib_fsdiff := -lext2fs -lcom_err -lpthread
 
-vm_arch_programs := $(foreach arch,x86_64 aarch64,$(VM_OUT)/$(arch)/hold $(VM_OUT)/$(arch)/as)
+vm_put_programs := as hold sockets
+vm_arch_programs := $(foreach arch,x86_64 aarch64,$(vm_put_programs:%=$(VM_OUT)/$(arch)/%))
 
 .PHONY: vm-tools
 vm-tools: $(VM_OUT)/x86_64/fill $(vm_arch_programs) $(vm_programs:%=$(VM_OUT)/%) $(VM_OUT)/x86_64/agent $(VM_OUT)/aarch64/agent
@@ -37,12 +38,9 @@ $(foreach arch,x86_64 aarch64,$(eval $(call vm_agent_rule,$(arch))))
 $(VM_OUT)/x86_64/fill: $(VM_OUT)/x86_64/fill.o
 	@echo "  LINK    fill (x86_64)"
 	@$(CC_x86_64) -static -o $@ $^
-$(VM_OUT)/%/hold: $(VM_OUT)/%/hold.o
-	@echo "  LINK    hold ($*)"
-	@$(CC_$*) -static -o $@ $^
-$(VM_OUT)/%/as: $(VM_OUT)/%/as.o
-	@echo "  LINK    as ($*)"
-	@$(CC_$*) -static -o $@ $^
+$(vm_arch_programs): %: %.o
+	@echo "  LINK    $@"
+	@$(CC_$(notdir $(@D))) -static -o $@ $^
 
 define vm_program_rule
 $(VM_OUT)/$(1): $(vm_src_$(1):%.c=$(VM_OUT)/host/%.o)

@@ -2,8 +2,8 @@
 # triage against a kernel that lies: triage.sh ARCH. In a guest a module (tests/vm/hide)
 # takes a process and a file out of every listing and itself out of the list of modules.
 # Before it is loaded nothing is hidden; afterwards triage says all three, with the
-# process's own record. And a program of BPF that a process holds, and Yama, which refuses
-# the memory of processes.
+# process's own record. And a program of BPF that a process holds, sockets in four network
+# namespaces, and Yama, which refuses the memory of processes.
 # Exit: 0 all ok; 1 a check failed; 5 never finished.
 # shellcheck disable=SC2016 # what the guests shell expands
 set -eu
@@ -43,6 +43,27 @@ state() {
 		for f in kernel/modules_disabled kernel/core_pattern kernel/kptr_restrict \
 			kernel/tainted; do cat $f; done' || :
 	cut -d ' ' -f 1-6 "$VM_OUT"
+}
+
+# Arguments: none. Sockets of every kind in four network namespaces: this one, one that a
+# process lives in, one that is mounted and one that a descriptor alone holds.
+spaces() {
+	mkdir "$dir/spaces"
+	vm_ctl "$guest" put "$VM_TOOLS/$arch/sockets" /opt/sockets 755
+	vm_run "$guest" 60 sh -c 'mkdir /run/spaces
+		for one in first-here second-new third-mounted fourth-held; do
+			name=${one%-*}
+			/opt/sockets /run/spaces $name ${one#*-} > /run/spaces/$name 2>&1 < /dev/null &
+			until grep -q "^ready$" /run/spaces/$name; do sleep 0.1; done
+		done'
+	same 'spaces: sockets are opened' "$VM_STATUS" 'exit 0' || cat "$VM_ERR"
+	for name in first second third fourth; do
+		vm_ctl "$guest" get "/run/spaces/$name" "$dir/spaces/$name"
+	done
+	vm_run "$guest" 300 /opt/triage --only network --no-hash --output /run/spaces/out || :
+	same 'spaces: triage ends' "$VM_STATUS" 'exit 0' || cat "$VM_ERR"
+	vm_ctl "$guest" get /run/spaces/out/triage.jsonl "$dir/spaces/out"
+	python3 tests/triage/netcheck.py "$dir/spaces" /run/spaces || failed=1
 }
 
 # Arguments: NAME WANTED-EXIT COMMAND... Runs triage, the command's last word, for the memory
@@ -144,6 +165,7 @@ state > "$dir/after"
 same 'shown: modules, mounts and settings are as before' \
 	"$(diff "$dir/before" "$dir/after" | head -n 5)" ''
 
+spaces
 yama
 vm_ctl "$guest" insmod /opt/hide.ko "name=$pid"
 vm_run "$guest" 20 sh -c "ls /proc | grep -cx $pid" || :
