@@ -30,6 +30,7 @@ static void other_line(unsigned table, const char *line, size_t len)
 		struct net_device_address address;
 		struct net_route route;
 		struct net_neighbour neighbour;
+		struct net_count count;
 	} u;
 
 	switch (table) {
@@ -45,6 +46,11 @@ static void other_line(unsigned table, const char *line, size_t len)
 		break;
 	case 3:
 		if (nettable_route6(line, len, &u.route) == 0 && u.route.prefix > 128)
+			abort();
+		break;
+	case 4:
+		if (nettable_count(line, len, &u.count) == 0 &&
+		    strnlen(u.count.name, sizeof(u.count.name)) == sizeof(u.count.name))
 			abort();
 		break;
 	default:
@@ -66,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (data[0] >= 'a' && data[0] < 'a' + NET_PROTOCOLS)
 			socket_line((enum net_protocol)(data[0] - 'a'), line, bytes);
 		else
-			other_line(data[0] % 5, line, bytes);
+			other_line(data[0] % 6, line, bytes);
 		line += bytes + 1;
 	}
 	return 0;

@@ -145,6 +145,8 @@ def main():
              severity=["high", "medium", "low"][i % 3], text=hostile("It says "),
              subject={"pid": 50, "start_ticks": 150}, rechecked=2,
              evidence={"readdir": hostile(), "signal": "exists"})
+        emit(type="lead", kind=hostile(), text=hostile("It may be "), subject={"path": hostile()},
+             evidence={"log": hostile()})
         emit(type="socket", netns=4026531840, protocol="unix", state="LISTEN", inode=i,
              path=hostile("@"), kind="stream", owners=[], views=["proc"])
         emit(type=PAYLOADS[i] if isinstance(PAYLOADS[i], str) else "odd", value=hostile())

@@ -8,10 +8,11 @@ import hiding
 import limits
 import outputs
 import plants
+import sockets
 from records import Wrong
 from space import SPACE, mount
 
-MODULES = [plants, hiding, limits, outputs]
+MODULES = [plants, hiding, limits, sockets, outputs]
 CASES = {name: case for module in MODULES for name, case in module.CASES.items()}
 
 

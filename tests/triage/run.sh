@@ -7,7 +7,8 @@ arch=${1:-x86_64}
 [ $# -eq 0 ] || shift
 export TRIAGE_ARCH="$arch" TRIAGE_SPACE=1 PYTHONDONTWRITEBYTECODE=1
 # What the whole run of the other architecture, under emulation, is.
-few='arguments unterminated names nameless disguise descriptors'
+few='arguments unterminated names nameless disguise descriptors left_out left_out_unheld
+	in_no_table'
 failed=0
 
 if [ "$(id -u)" -ne 0 ]; then

@@ -49,7 +49,8 @@ def read(path):
 def write(path, data, mode=0o644):
     with open(path, "wb") as file:
         file.write(data)
-    os.chmod(path, mode)
+    if mode is not None:
+        os.chmod(path, mode)
 
 
 def start_ticks(pid):

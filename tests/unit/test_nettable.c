@@ -170,8 +170,31 @@ static void routes(void)
 	CHECK(nettable_device(" : 1", 4, &device) == -1);
 }
 
+static void counts(void)
+{
+	static const char tcp[] =
+		"TCP       2304     12     408   no     192   yes  kernel      y  y  n";
+	static const char less[] = "UNIX-STREAM 1152     -1      -1   NI       0   yes";
+	static const char heading[] = "protocol  size sockets  memory press maxhdr  slab";
+	static const char name[] = "a-name-of-more-than-thirty-two-bytes 1 1 1";
+	struct net_count count;
+
+	CHECK(nettable_count(tcp, strlen(tcp), &count) == 0);
+	CHECK_STR(count.name, "TCP");
+	CHECK(count.sockets == 12);
+	CHECK(nettable_count(less, strlen(less), &count) == 0);
+	CHECK_STR(count.name, "UNIX-STREAM");
+	CHECK(count.sockets == -1);
+	CHECK(nettable_count(heading, strlen(heading), &count) == -1);
+	CHECK(nettable_count(name, strlen(name), &count) == -1);
+	CHECK(nettable_count(tcp, 14, &count) == -1);
+	CHECK(nettable_count("TCP 1 -", 7, &count) == -1);
+	CHECK(nettable_count("", 0, &count) == -1);
+}
+
 int main(void)
 {
+	RUN(counts);
 	RUN(inet);
 	RUN(inet_refused);
 	RUN(unix_sockets);

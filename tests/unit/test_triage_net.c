@@ -92,6 +92,10 @@ static void make_tree(void)
 		   "Iface\tDestination\tGateway\n"
 		   "eth0\t00000000\t010012AC\t0003\t0\t0\t0\t00000000\t0\t0\t0\n");
 	write_file("12/net/dev", "Inter-|\n face |\n  eth0: 1 2 3\n");
+	/* A table that no interface is made of. */
+	write_file("12/net/protocols",
+		   "protocol  size sockets  memory press maxhdr  slab module\n"
+		   "PACKET    1600      1      -1   NI       0   no   kernel\n");
 	write_file("12/net/if_inet6",
 		   "fe8000000000000000000000000000ab 02 40 20 80 eth0\n");
 }

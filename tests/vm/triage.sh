@@ -1,9 +1,9 @@
 #!/bin/sh
 # triage against a kernel that lies: triage.sh ARCH. In a guest a module (tests/vm/hide)
-# takes a process and a file out of every listing and itself out of the list of modules.
-# Before it is loaded nothing is hidden; afterwards triage says all three, with the
-# process's own record. And a program of BPF that a process holds, sockets in four network
-# namespaces, and Yama, which refuses the memory of processes.
+# takes a process and a file out of every listing, a port out of the table of sockets and
+# itself out of the list of modules. Before it is loaded nothing is hidden; afterwards triage
+# says all four, with the process's own record. And a program of BPF that a process holds,
+# sockets in four network namespaces, and Yama, which refuses the memory of processes.
 # Exit: 0 all ok; 1 a check failed; 5 never finished.
 # shellcheck disable=SC2016 # what the guests shell expands
 set -eu
@@ -167,11 +167,15 @@ same 'shown: modules, mounts and settings are as before' \
 
 spaces
 yama
-vm_ctl "$guest" insmod /opt/hide.ko "name=$pid"
+port=$(awk '$5 == "LISTEN" && $4 == "tcp" && NF == 7 { print $7 }' "$dir/spaces/first")
+vm_ctl "$guest" insmod /opt/hide.ko "name=$pid port=$port"
 vm_run "$guest" 20 sh -c "ls /proc | grep -cx $pid" || :
 same 'the listing of /proc has it no more' "$(cat "$VM_OUT")" 0
 vm_run "$guest" 20 sh -c 'grep -c "^lime " /proc/modules; ls /sys/module | grep -cx lime' || :
 same 'nor has the list of modules the module' "$(tr '\n' ' ' < "$VM_OUT")" '0 0 '
+
+vm_run "$guest" 20 sh -c "cat /proc/net/tcp | grep -c :$(printf %04X "$port")" || :
+same 'nor has the table the port, but for who is connected to it' "$(cat "$VM_OUT")" 1
 
 triage hidden 0
 same 'hidden: the process is found' \
@@ -184,6 +188,12 @@ same 'hidden: its own record tells what it is' \
 same 'hidden: the file is found' \
 	"$(records hidden "select(.kind == \"hidden_file\").subject.path" | sort -u)" \
 	"\"/opt/$pid\""
+same 'hidden: the sockets of the port are found, by what the kernel counts' \
+	"$(records hidden 'select(.kind == "hidden_socket") |
+		[.type, .severity, .evidence.counted - .evidence.proc, (.evidence.descriptors | sort)]')" \
+	"$(awk -v port="$port" '$7 == port && $4 == "tcp" {
+		list = list (list == "" ? "" : ",") "\"" $2 "/fd/" $3 "\"" }
+		END { print "[\"finding\",\"high\",2,[" list "]]" }' "$dir/spaces/first")"
 # By its name where a view is left that has it (x86_64), or by its memory.
 same 'hidden: the module is found' \
 	"$(records hidden 'select(.kind == "hidden_module") | .kind' | sort -u)" \

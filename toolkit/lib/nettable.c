@@ -356,6 +356,29 @@ const char *net_protocol_name(enum net_protocol protocol)
 	return names[protocol];
 }
 
+/* "protocol  size sockets  memory press maxhdr  slab module …"; sockets is a sum over the
+ * processors, which may be read as less than nothing. */
+int nettable_count(const char *line, size_t len_bytes, struct net_count *out)
+{
+	struct fields f = { line, line + len_bytes, false };
+	const char *text;
+	size_t len = next_field(&f, &text);
+	bool negative;
+
+	memset(out, 0, sizeof(*out));
+	if (!len || len >= sizeof(out->name) || memchr(text, '\0', len))
+		return -1;
+	memcpy(out->name, text, len);
+	(void)next_number(&f, 10, UINT32_MAX);
+	len = next_field(&f, &text);
+	negative = len && *text == '-';
+	out->sockets =
+		(int64_t)number(&f, text + negative, len - negative, 10, INT32_MAX);
+	if (negative)
+		out->sockets = -out->sockets;
+	return f.bad ? -1 : 0;
+}
+
 /* RFC 5952: the longest run of two groups of zeros or more, the first of equals, is cut.
  * musl's inet_ntop() cuts a single group as well. */
 static void address6_text(const uint8_t bytes[16], char text[NET_ADDRESS_SIZE])

@@ -131,4 +131,11 @@ struct net_neighbour {
 };
 int nettable_arp(const char *line, size_t len_bytes, struct net_neighbour *out);
 
+/* net/protocols: how many sockets of a protocol a namespace has. */
+struct net_count {
+	char name[32]; /* of the kernel's struct proto: "TCP", "UNIX-STREAM", … */
+	int64_t sockets;
+};
+int nettable_count(const char *line, size_t len_bytes, struct net_count *out);
+
 #endif

@@ -61,6 +61,8 @@ int network_emit_socket(struct network *n, const struct net_socket *socket,
 	const char *state = net_state_name(socket), *kind = net_kind_name(socket);
 
 	n->t->sockets++;
+	if (socket->inode)
+		inodes_keep(&n->all, socket->inode);
 	if (!doc)
 		return -1;
 	json_add_u64(doc, root, "netns", n->ns->inode);

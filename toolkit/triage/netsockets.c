@@ -11,68 +11,8 @@
 
 #include "toolkit/triage/network.h"
 
-/* Of one protocol; what is beyond is not compared, which is said. */
-#define INODES_MAX ((size_t)1 << 21)
 #define SUSPECTS_MAX 512
 #define ROUNDS 3
-
-/* Inodes fit in 63 bits. */
-#define SEEN ((uint64_t)1 << 63)
-
-struct inodes {
-	uint64_t *items; /* in order once sort() was called */
-	size_t count, room;
-	bool failed;
-};
-
-static void keep(struct inodes *set, uint64_t inode)
-{
-	if (set->count == set->room) {
-		size_t more = set->room ? set->room * 2 : 256;
-		uint64_t *larger = more > INODES_MAX
-					   ? NULL
-					   : realloc(set->items, more * sizeof(*larger));
-
-		if (!larger) {
-			set->failed = true;
-			return;
-		}
-		set->items = larger;
-		set->room = more;
-	}
-	set->items[set->count++] = inode & ~SEEN;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t one = *(const uint64_t *)a, two = *(const uint64_t *)b;
-
-	return (one > two) - (one < two);
-}
-
-static void sort(struct inodes *set)
-{
-	if (set->count)
-		qsort(set->items, set->count, sizeof(*set->items), by_number);
-}
-
-static uint64_t *find(const struct inodes *set, uint64_t inode)
-{
-	size_t low = 0, high = set->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		uint64_t here = set->items[middle] & ~SEEN;
-
-		if (here == inode)
-			return &set->items[middle];
-		if (here < inode)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
 
 /* A socket that one view alone showed so far. */
 struct suspect {
@@ -108,7 +48,7 @@ static int keep_inode(void *context, const struct net_socket *socket)
 	struct comparison *c = context;
 
 	if (compared(socket))
-		keep(&c->inodes, socket->inode);
+		inodes_keep(&c->inodes, socket->inode);
 	return 0;
 }
 
@@ -120,6 +60,10 @@ static int walk(struct comparison *c, unsigned view, netview_each *each)
 
 	if (walk.refused && view == c->first)
 		c->n->refused[c->protocol] += walk.refused;
+	if (view == SHOWN_BY_PROC) {
+		c->n->walked[c->protocol] = rc == 0;
+		c->n->shown[c->protocol] = walk.shown;
+	}
 	return rc;
 }
 
@@ -176,10 +120,10 @@ static int emit_first(void *context, const struct net_socket *socket)
 	unsigned shown_by = c->first;
 
 	if (c->comparable && compared(socket)) {
-		uint64_t *other = find(&c->inodes, socket->inode);
+		uint64_t *other = inodes_find(&c->inodes, socket->inode);
 
 		if (other) {
-			*other |= SEEN;
+			*other |= INODE_SEEN;
 			shown_by |= c->other;
 		} else {
 			suspect(c, socket->inode, c->first);
@@ -192,11 +136,12 @@ static int emit_first(void *context, const struct net_socket *socket)
 static int emit_other(void *context, const struct net_socket *socket)
 {
 	struct comparison *c = context;
-	uint64_t *known = compared(socket) ? find(&c->inodes, socket->inode) : NULL;
+	uint64_t *known =
+		compared(socket) ? inodes_find(&c->inodes, socket->inode) : NULL;
 
-	if (!known || *known & SEEN)
+	if (!known || *known & INODE_SEEN)
 		return 0;
-	*known |= SEEN;
+	*known |= INODE_SEEN;
 	suspect(c, socket->inode, c->other);
 	return emit(c, socket, c->other);
 }
@@ -204,7 +149,7 @@ static int emit_other(void *context, const struct net_socket *socket)
 static bool any_unseen(const struct inodes *set)
 {
 	for (size_t i = 0; i < set->count; i++)
-		if (!(set->items[i] & SEEN))
+		if (!(set->items[i] & INODE_SEEN))
 			return true;
 	return false;
 }
@@ -286,6 +231,7 @@ static int settle(struct comparison *c)
 		if (look_again(c))
 			return 0; /* A view that ends says nothing. */
 	}
+	c->n->told[c->protocol] = c->suspect_count > 0;
 	for (size_t i = 0; i < c->suspect_count; i++)
 		if (emit_hidden(c, &c->suspects[i]) < 0)
 			return -1;
@@ -322,7 +268,7 @@ static int compare(struct comparison *c)
 		if (rc < 0 &&
 		    unread(n, c->protocol, c->other == SHOWN_BY_NETLINK, errno) < 0)
 			return -1;
-		sort(&c->inodes);
+		inodes_sort(&c->inodes);
 		c->comparable = rc == 0 && !c->inodes.failed;
 	}
 	rc = walk(c, c->first, emit_first);

@@ -327,7 +327,7 @@ static void by_tables(struct space *s, const struct netview *view)
 	};
 
 	for (int i = 0; i < TABLE_COUNT; i++)
-		if (view->tables[i] >= 0)
+		if (lines[i] && view->tables[i] >= 0)
 			(void)netview_lines(view->tables[i], false, lines[i], s);
 }
 

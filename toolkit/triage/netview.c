@@ -20,8 +20,9 @@
 
 static void open_tables(struct netview *view, int dirfd)
 {
-	static const char *const others[TABLE_COUNT] = { "dev", "if_inet6", "route",
-							 "ipv6_route", "arp" };
+	static const char *const others[TABLE_COUNT] = {
+		"dev", "if_inet6", "route", "ipv6_route", "arp", "protocols",
+	};
 	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
 
 	for (int i = 0; i < NET_PROTOCOLS; i++)
@@ -274,10 +275,12 @@ static int table_line(void *context, const char *text, size_t len)
 	struct table *table = context;
 	struct net_socket socket;
 
-	if (nettable_socket(table->protocol, text, len, &socket) == 0)
-		return own_socket(table->view, &socket)
-			       ? 0
-			       : table->walk->each(table->walk->context, &socket);
+	if (nettable_socket(table->protocol, text, len, &socket) == 0) {
+		if (own_socket(table->view, &socket))
+			return 0;
+		table->walk->shown += socket.state != NET_TIME_WAIT;
+		return table->walk->each(table->walk->context, &socket);
+	}
 	if (!nettable_heading(text, len))
 		table->walk->refused++;
 	return 0;

@@ -74,7 +74,7 @@ static int read_space(struct network *n)
 	for (int p = 0; p < NET_PROTOCOLS; p++)
 		if (network_sockets(n, (enum net_protocol)p) < 0)
 			return -1;
-	if (network_unowned_again(n, first) < 0)
+	if (network_counts(n) < 0 || network_unowned_again(n, first) < 0)
 		return -1;
 	return unread_lines(n);
 }
@@ -89,6 +89,8 @@ static int read_spaces(struct network *n, const struct netns_list *list)
 		n->view = &view;
 		n->links = (struct netlinks){ 0 };
 		memset(n->refused, 0, sizeof(n->refused));
+		memset(n->walked, 0, sizeof(n->walked));
+		memset(n->told, 0, sizeof(n->told));
 		if (netview_open(n->t, n->ns, n->buf, &view) < 0)
 			rc = unread_space(n->t, n->ns, "", errno, n->err);
 		else
@@ -124,8 +126,9 @@ int collect_network(struct triage *t, struct err *err)
 	int rc = -1;
 
 	n.unowned = malloc(UNOWNED_MAX * sizeof(*n.unowned));
+	n.left_out = malloc(LEFT_OUT_MAX * sizeof(*n.left_out));
 	n.buf = malloc(NETDIAG_BUFFER_BYTES);
-	if (!n.unowned || !n.buf) {
+	if (!n.unowned || !n.left_out || !n.buf) {
 		err_sys(err, ENOMEM, "reading network namespaces");
 		goto out;
 	}
@@ -137,12 +140,14 @@ int collect_network(struct triage *t, struct err *err)
 	if (t->live && unread_modules(t, &modules, err) < 0)
 		goto out;
 	if (unread_processes(t, err) < 0 || read_spaces(&n, &list) < 0 ||
-	    network_unowned_end(&n) < 0)
+	    network_counts_end(&n) < 0 || network_unowned_end(&n) < 0)
 		goto out;
 	rc = 0;
 out:
 	netns_free(&list);
 	free(n.unowned);
+	free(n.left_out);
+	free(n.all.items);
 	free(n.buf);
 	return rc;
 }

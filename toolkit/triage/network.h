@@ -34,7 +34,15 @@ void netns_find(const struct triage *t, struct netns_list *list);
 void netns_free(struct netns_list *list);
 
 /* Other tables than those of sockets, where netlink does not tell. */
-enum { TABLE_DEV, TABLE_IF_INET6, TABLE_ROUTE, TABLE_IPV6_ROUTE, TABLE_ARP, TABLE_COUNT };
+enum {
+	TABLE_DEV,
+	TABLE_IF_INET6,
+	TABLE_ROUTE,
+	TABLE_IPV6_ROUTE,
+	TABLE_ARP,
+	TABLE_PROTOCOLS,
+	TABLE_COUNT
+};
 
 struct netview {
 	uint64_t inode;
@@ -64,6 +72,7 @@ struct netwalk {
 	netview_each *each;
 	void *context;
 	uint64_t refused; /* lines and messages that are none of the kernel's */
+	uint64_t shown;	  /* by a table: sockets, without those in TIME_WAIT */
 };
 /* -1 with errno; what `each` returned, which should be positive; or 0. Of netlink
  * triage's own two sockets are left out. */
@@ -87,6 +96,18 @@ struct netmodules {
 };
 void netmodules_read(const struct triage *t, struct netmodules *modules);
 
+/* Inodes, which fit in 63 bits; the highest is for who uses the set. */
+#define INODE_SEEN ((uint64_t)1 << 63)
+struct inodes {
+	uint64_t *items; /* in order once inodes_sort() was called */
+	size_t count, room;
+	bool failed; /* something is missing */
+};
+void inodes_keep(struct inodes *set, uint64_t inode);
+void inodes_sort(struct inodes *set);
+/* NULL when it is not in a set that is in order. */
+uint64_t *inodes_find(const struct inodes *set, uint64_t inode);
+
 /* What is known of the interfaces of the namespace that is being read. */
 struct netlinks {
 	uint32_t promiscuous[64]; /* those that are no port of a bridge or bond */
@@ -107,7 +128,13 @@ struct network {
 	unsigned char *buf; /* of the views */
 	struct netlinks links;
 	uint64_t refused[NET_PROTOCOLS]; /* lines and messages */
-	struct unowned *unowned;	 /* of all namespaces, UNOWNED_MAX */
+	uint64_t shown[NET_PROTOCOLS];	 /* by the table, without TIME_WAIT */
+	bool walked[NET_PROTOCOLS];	 /* the table, to its end */
+	bool told[NET_PROTOCOLS];	 /* that the two views differ */
+	struct inodes all;		 /* of every socket of every namespace */
+	struct left_out *left_out;	 /* LEFT_OUT_MAX */
+	size_t left_out_count;
+	struct unowned *unowned; /* of all namespaces, UNOWNED_MAX */
 	size_t unowned_count;
 	struct err *err; /* filled when a record could not be written */
 };
@@ -121,6 +148,22 @@ struct unowned {
 	bool kernel_likely;
 	char text[128];
 };
+
+/* A table that shows fewer sockets than the kernel counts. */
+#define LEFT_OUT_MAX 64
+#define LEFT_OUT_NAMED 64
+struct left_out {
+	uint64_t netns;
+	enum net_protocol protocol;
+	int64_t counted, shown;
+	struct owner named[LEFT_OUT_NAMED]; /* to a socket of it that no table has */
+	size_t named_count;
+	bool more; /* there are more of those */
+};
+/* Holds the kernel's counts of the namespace against what its tables showed. */
+int network_counts(struct network *n);
+/* Emits what is left of that when every namespace was read. */
+int network_counts_end(struct network *n);
 
 /* Emits the sockets of a protocol, and what the two views say differently. */
 int network_sockets(struct network *n, enum net_protocol protocol);

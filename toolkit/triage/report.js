@@ -344,9 +344,12 @@ function addOtherSections() {
 		{ name: 'Process', cell: row => row.of ? processOf(row.of) : number(row.pid) || '',
 			sort: row => number(row.pid) }],
 	[{ label: 'reason', value: row => plain(row.reason) }]);
+	addTable('leads', 'Leads, which prove nothing by themselves', ofType('lead'), false, [
+		textColumn('Kind', 'kind'), textColumn('What', 'text'), wholeColumn('Lead')]);
 	/* Of a later version of the schema: shown, not dropped. */
 	const known = new Set(['header', 'end', 'process', 'socket', 'module', 'kernel', 'bpf',
-		'unit', 'session', 'namespace', 'mount', 'file', 'recovered', 'unread', 'finding']);
+		'unit', 'session', 'namespace', 'mount', 'file', 'recovered', 'unread', 'finding',
+		'lead']);
 	addTable('others', 'Other records',
 		[...byType].filter(([type]) => !known.has(type)).flatMap(([, rows]) => rows), false,
 		[textColumn('Type', 'type'), wholeColumn('Record')]);

@@ -276,6 +276,7 @@ int session_emit_end(struct triage *t, struct err *err)
 	node = json_add_object(doc, root, "findings");
 	for (size_t i = 0; i < 3; i++)
 		json_add_u64(doc, node, severities[i], t->findings[i]);
+	json_add_u64(doc, root, "leads", t->leads);
 	node = json_add_object(doc, root, "unread");
 	for (size_t i = 0; i < REASON_COUNT; i++) {
 		if (!t->unread[i])

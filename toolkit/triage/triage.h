@@ -73,6 +73,7 @@ struct triage {
 	uint64_t processes, coherent, sockets, recovered, recovered_bytes, blocked;
 	uint64_t swept_to;
 	_Atomic uint64_t findings[3]; /* by severity */
+	_Atomic uint64_t leads;
 	_Atomic uint64_t unread[REASON_COUNT];
 	bool incomplete;
 };
@@ -129,6 +130,12 @@ struct json *triage_finding(struct triage *t, const char *kind,
 			    enum triage_severity severity, const char *text,
 			    struct json_node **subject, struct json_node **evidence,
 			    struct err *err);
+
+/* The same for what proves nothing by itself, but is worth going after: a record `lead`,
+ * which has no severity and is not counted among findings. */
+struct json *triage_lead(struct triage *t, const char *kind, const char *text,
+			 struct json_node **subject, struct json_node **evidence,
+			 struct err *err);
 
 /* Attackers' text for a sentence: control bytes and what is not ASCII as \xHH, cut to
  * size. Returns buf. */

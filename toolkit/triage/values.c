@@ -188,21 +188,20 @@ int triage_unread(struct triage *t, const char *what, enum triage_reason reason,
 	return triage_emit(t, triage_unread_begin(t, what, reason, errnum, err), err);
 }
 
-struct json *triage_finding(struct triage *t, const char *kind,
-			    enum triage_severity severity, const char *text,
-			    struct json_node **subject, struct json_node **evidence,
-			    struct err *err)
+/* What a finding and a lead have in common. severity: NULL for none. */
+static struct json *begin_saying(const char *type, const char *kind, const char *severity,
+				 const char *text, struct json_node **subject,
+				 struct json_node **evidence, struct err *err)
 {
-	static const char *const names[] = { "high", "medium", "low" };
-	struct json *doc = triage_record("finding", err);
+	struct json *doc = triage_record(type, err);
 	struct json_node *root, *node;
 
-	__atomic_fetch_add(&t->findings[severity], 1, __ATOMIC_RELAXED);
 	if (!doc)
 		return NULL;
 	root = json_root(doc);
 	json_add_str(doc, root, "kind", kind);
-	json_add_str(doc, root, "severity", names[severity]);
+	if (severity)
+		json_add_str(doc, root, "severity", severity);
 	json_add_str(doc, root, "text", text);
 	node = json_add_object(doc, root, "subject");
 	if (subject)
@@ -211,6 +210,26 @@ struct json *triage_finding(struct triage *t, const char *kind,
 	if (evidence)
 		*evidence = node;
 	return doc;
+}
+
+struct json *triage_finding(struct triage *t, const char *kind,
+			    enum triage_severity severity, const char *text,
+			    struct json_node **subject, struct json_node **evidence,
+			    struct err *err)
+{
+	static const char *const names[] = { "high", "medium", "low" };
+
+	__atomic_fetch_add(&t->findings[severity], 1, __ATOMIC_RELAXED);
+	return begin_saying("finding", kind, names[severity], text, subject, evidence,
+			    err);
+}
+
+struct json *triage_lead(struct triage *t, const char *kind, const char *text,
+			 struct json_node **subject, struct json_node **evidence,
+			 struct err *err)
+{
+	__atomic_fetch_add(&t->leads, 1, __ATOMIC_RELAXED);
+	return begin_saying("lead", kind, NULL, text, subject, evidence, err);
 }
 
 const char *triage_shown(const void *bytes, size_t len_bytes, char *buf, size_t size)
