@@ -129,7 +129,7 @@ TRIAGE_SYSTEM := $(addprefix build/check/obj/,$(addprefix toolkit/triage/,quiet.
 	census.o textlines.o redact.o) tests/lib/triagelines.o)
 TRIAGE_KERNEL := $(patsubst %.c,build/check/obj/%.o,$(addprefix toolkit/triage/,bpf.c \
 	bpfnames.c hiddenfiles.c files.c kernelhooks.c kernelstate.c modulememory.c modules.c \
-	modulesymbols.c moduletext.c moduleviews.c mountplace.c mounts.c oddpath.c sessions.c tracefs.c \
+	modulesymbols.c modulelog.c moduletext.c moduleviews.c mountplace.c mounts.c oddpath.c sessions.c tracefs.c \
 	unitplaces.c units.c unitscan.c unittext.c utmp.c) tests/lib/fakesystem.c)
 build/check/bin/test_triage_kernel build/check/bin/test_triage_files \
 	build/check/bin/test_triage_units build/check/bin/fuzz_triage_system: $(TRIAGE_KERNEL)

@@ -86,6 +86,21 @@ static void kprobe_line(char *line, size_t len)
 	use(out.module);
 }
 
+static void log_line(char *line, size_t len)
+{
+	struct log_line out;
+	unsigned taint = 64;
+	size_t name_len = 0;
+
+	(void)len;
+	if (!log_line_read(line, &out))
+		return;
+	use(out.text);
+	if (log_text_module(out.text, &name_len, &taint) &&
+	    (!name_len || name_len > 55 || taint > 18 || name_len > strlen(out.text)))
+		abort();
+}
+
 static void mount_line(char *line, size_t len)
 {
 	struct mountinfo_line out;
@@ -165,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static void (*const lines[])(char *, size_t) = {
 		module_line, symbol_line, vmalloc_line, ftrace_line,
-		kprobe_line, mount_line,  path_line,
+		kprobe_line, mount_line,  path_line,	log_line,
 	};
 
 	if (!len)

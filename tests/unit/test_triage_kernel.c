@@ -105,6 +105,76 @@ static void memory_of_nobody(void)
 	CHECK(triage_lines_count("\"finding\"") == 1);
 }
 
+#define LOADING ": loading out-of-tree module taints kernel.\n"
+#define UNSIGNED                                                                         \
+	": module verification failed: signature and/or required key missing - "         \
+	"tainting kernel\n"
+
+/* Names that only the log still has: leads, for who bears them may be gone. */
+static void names_in_the_log(void)
+{
+	usual();
+	fake_text(fake.rootfd, "dev/kmsg",
+		  "6,7,100,-;booted\n DEVICE=+x:y\n"
+		  "4,8,8123456,-;rk" LOADING "4,9,8123457,-,caller=T7;rk" UNSIGNED
+		  "4,10,8123458,-;lime" UNSIGNED "12,11,9,-;forged" LOADING
+		  "4,12,9,-;not a name" LOADING " rk2" LOADING "4,13,9;" LOADING);
+	CHECK(collect_modules(&fake, &fake_err) == 0);
+	CHECK(triage_line_with(
+		"\"type\":\"lead\",\"kind\":\"module_log\"", "{\"module\":\"rk\"}",
+		"\"log\":\"rk: loading out-of-tree module taints kernel.\"",
+		"\"log_us\":8123456", "\"proc\":\"absent\"",
+		"\"tainted\":[\"out_of_tree_module\",\"unsigned_module\"]}", NULL));
+	CHECK(triage_line_with("\"type\":\"kernel\"", "\"log_lost\":7", NULL));
+	CHECK(triage_lines_count("\"lead\"") == 1);
+	CHECK(triage_lines_count("\"finding\"") == 0);
+	/* A taint that the log tells of and the kernel does not know any more. */
+	fake_text(fake.procfd, "sys/kernel/tainted", "4096\n");
+	triage_lines_clear();
+	CHECK(collect_modules(&fake, &fake_err) == 0);
+	CHECK(triage_line_with("\"lead\"", "{\"module\":\"lime\"}",
+			       "\"proc\":\"present\"", "\"tainted\":[],",
+			       "\"taint_gone\":[\"unsigned_module\"]", NULL));
+	CHECK(triage_lines_count("\"lead\"") == 2);
+}
+
+static void lines_of_the_log(void)
+{
+	static const struct {
+		const char *line;
+		const char *name; /* NULL: none */
+		unsigned taint;
+	} lines[] = {
+		{ "4,1,2,-;a: module license 'X: Y' taints kernel.", "a", 0 },
+		{ "4,1,2,-;a: bad vermagic: kernel tainted.", "a", 1 },
+		{ "4,1,2,-;a: module is from the staging directory, x", "a", 10 },
+		{ "4,1,2,-;a-b: loading out-of-tree module taints kernel.", "a-b", 12 },
+		{ "4,1,2,-;a: tainting kernel with TAINT_LIVEPATCH", "a", 15 },
+		{ "4,1,2,-;a: loading test module taints kernel.", "a", 18 },
+		{ "4,1,2,-;: loading out-of-tree module taints kernel.", NULL, 0 },
+		{ "4,1,2,-;\x1b: loading out-of-tree module taints kernel.", NULL, 0 },
+		{ "4,1,2,-;a: taints kernel.", NULL, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char line[128];
+		struct log_line read;
+		const char *name;
+		unsigned taint = 99;
+		size_t len = 0;
+
+		snprintf(line, sizeof(line), "%s", lines[i].line);
+		CHECK(log_line_read(line, &read) && read.of_kernel && read.us == 2);
+		name = log_text_module(read.text, &len, &taint);
+		CHECK(!name == !lines[i].name);
+		if (name) {
+			CHECK(len == strlen(lines[i].name) &&
+			      !memcmp(name, lines[i].name, len));
+			CHECK(taint == lines[i].taint);
+		}
+	}
+}
+
 /* With kptr_restrict=0 vmallocinfo has hashes instead of addresses (%pK, 4.15). */
 static void memory_by_its_sum(void)
 {
@@ -276,6 +346,8 @@ int main(void)
 	RUN(hidden_from_proc);
 	RUN(hidden_from_sysfs_and_symbols);
 	RUN(memory_of_nobody);
+	RUN(names_in_the_log);
+	RUN(lines_of_the_log);
 	RUN(memory_by_its_sum);
 	RUN(taint_without_a_module);
 	RUN(hooks_of_ftrace);

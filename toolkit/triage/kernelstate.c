@@ -186,14 +186,25 @@ static int taint_finding(struct state *state, size_t bit)
 	return triage_emit(state->t, doc, state->err);
 }
 
+bool kernel_taint(const struct triage *t, uint64_t *bits)
+{
+	char buf[32];
+
+	return small(t->procfd, "sys/kernel/tainted", buf, sizeof(buf)) >= 0 &&
+	       textlines_decimal(buf, bits);
+}
+
+const char *kernel_taint_name(unsigned bit)
+{
+	return bit < sizeof(taints) / sizeof(taints[0]) ? taints[bit].name : NULL;
+}
+
 static int add_taint(struct state *state, const struct module_views *views)
 {
 	struct json_node *root = json_root(state->doc), *array;
 	uint64_t value;
-	char buf[32];
 
-	if (small(state->t->procfd, "sys/kernel/tainted", buf, sizeof(buf)) < 0 ||
-	    !textlines_decimal(buf, &value))
+	if (!kernel_taint(state->t, &value))
 		return triage_unread(state->t, "/proc/sys/kernel/tainted",
 				     triage_reason_of(state->t, errno), errno,
 				     state->err);

@@ -254,7 +254,8 @@ int collect_modules(struct triage *t, struct err *err)
 	    kernel_hooks(t, &views, kernel, err) < 0 || read_symbols(t, &views, err) < 0)
 		goto out;
 	if (kernel_state(t, &views, kernel, err) < 0 ||
-	    module_memory(t, &views, err) < 0 || emit_hidden(t, &views, err) < 0)
+	    module_memory(t, &views, err) < 0 || emit_hidden(t, &views, err) < 0 ||
+	    module_log(t, &views, kernel, err) < 0)
 		goto out;
 	for (size_t i = 0; i < views.count; i++)
 		if (emit_module(t, &views.seen[i], err) < 0)

@@ -208,3 +208,67 @@ bool kprobe_line_read(char *line, struct kprobe_line *out)
 	}
 	return true;
 }
+
+/* "4,517,8123456,-;text" or "4,517,8123456,-,caller=T1;text" */
+bool log_line_read(char *line, struct log_line *out)
+{
+	char *text = strchr(line, ';'), *at = line, *comma;
+	uint64_t numbers[3];
+
+	if (!text)
+		return false;
+	*text++ = '\0';
+	for (size_t i = 0; i < 3; i++) {
+		comma = strchr(at, ',');
+		if (!comma)
+			return false;
+		*comma = '\0';
+		if (!textlines_decimal(at, &numbers[i]))
+			return false;
+		at = comma + 1;
+	}
+	/* Above the three bits of the level stands who wrote it; 0 nobody else can. */
+	*out = (struct log_line){ .sequence = numbers[1],
+				  .us = numbers[2],
+				  .of_kernel = numbers[0] >> 3 == 0,
+				  .text = text };
+	return true;
+}
+
+const char *log_text_module(const char *text, size_t *len, unsigned *taint)
+{
+	static const struct {
+		const char *begin, *end;
+		unsigned taint;
+	} said[] = {
+		{ "module license '", "' taints kernel.", 0 },
+		{ "", ": kernel tainted.", 1 },
+		{ "module is from the staging directory", "", 10 },
+		{ "loading out-of-tree module taints kernel.", "", 12 },
+		{ "module verification failed: ", "tainting kernel", 13 },
+		{ "tainting kernel with TAINT_LIVEPATCH", "", 15 },
+		{ "loading test module taints kernel.", "", 18 },
+	};
+	const char *colon = strstr(text, ": "), *what;
+	size_t what_len;
+
+	if (!colon || colon == text || colon - text > 55)
+		return NULL;
+	*len = (size_t)(colon - text);
+	if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+			 "-.") != *len)
+		return NULL;
+	what = colon + 2;
+	what_len = strlen(what);
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		size_t end = strlen(said[i].end);
+
+		if (starts(what, what_len, said[i].begin) &&
+		    what_len >= strlen(said[i].begin) + end &&
+		    memcmp(what + what_len - end, said[i].end, end) == 0) {
+			*taint = said[i].taint;
+			return text;
+		}
+	}
+	return NULL;
+}

@@ -64,4 +64,18 @@ struct kprobe_line {
 };
 bool kprobe_line_read(char *line, struct kprobe_line *out);
 
+/* A record of /dev/kmsg (Documentation/ABI/testing/dev-kmsg), its first line. */
+struct log_line {
+	uint64_t sequence, us; /* since boot */
+	bool of_kernel;	       /* not written by a program */
+	const char *text;
+};
+bool log_line_read(char *line, struct log_line *out);
+/*
+ * "NAME: loading out-of-tree module taints kernel." and its like (kernel/module/main.c):
+ * the module in *len bytes of the text, and *taint, a bit of /proc/sys/kernel/tainted;
+ * NULL for any other text.
+ */
+const char *log_text_module(const char *text, size_t *len, unsigned *taint);
+
 #endif

@@ -69,6 +69,17 @@ int module_memory(struct triage *t, struct module_views *views, struct err *err)
  * appear in them are added to views. 0, or -1 with err. */
 int kernel_hooks(struct triage *t, struct module_views *views, struct json *doc,
 		 struct err *err);
+/*
+ * The modules that the kernel's log says have tainted it, and that no view shows (or
+ * whose taint is gone): a lead for each. *kernel gets how much of the log is gone. 0, or
+ * -1 with err.
+ */
+int module_log(struct triage *t, const struct module_views *views, struct json *kernel,
+	       struct err *err);
+/* Bits of /proc/sys/kernel/tainted; false with errno. Their names; NULL: none is known.
+ */
+bool kernel_taint(const struct triage *t, uint64_t *bits);
+const char *kernel_taint_name(unsigned bit);
 /* The rest of the record `kernel`, and its findings. */
 int kernel_state(struct triage *t, const struct module_views *views, struct json *doc,
 		 struct err *err);
