@@ -125,8 +125,8 @@ $(RELEASE_FUZZ:%=build/check/bin/%) build/check/bin/test_release: $(RELEASE_OBJ)
 $(RELEASE_FUZZ:%=build/check/bin/%) build/check/bin/test_release: HOST_LIBS := build/check/libfvol.a $(HOST_LIBS)
 
 # What triage reads of the system; records go to tests/lib/triagelines.c.
-TRIAGE_SYSTEM := $(addprefix build/check/obj/,$(addprefix toolkit/triage/,quiet.o values.o \
-	census.o textlines.o redact.o) tests/lib/triagelines.o)
+TRIAGE_SYSTEM := $(addprefix build/check/obj/,$(addprefix toolkit/triage/,mountkind.o quiet.o \
+	values.o census.o textlines.o redact.o watch.o) tests/lib/triagelines.o)
 TRIAGE_KERNEL := $(patsubst %.c,build/check/obj/%.o,$(addprefix toolkit/triage/,bpf.c \
 	bpfnames.c hiddenfiles.c files.c kernelhooks.c kernelstate.c modulememory.c modules.c \
 	modulesymbols.c modulelog.c moduletext.c moduleviews.c mountplace.c mounts.c oddpath.c sessions.c tracefs.c \

@@ -1,6 +1,7 @@
-"""A FUSE file system whose files, of numbers as names, are never brought: fuse.py DIRECTORY.
+"""A FUSE file system whose files, of numbers as names, are never brought.
 
-The protocol is that of linux/fuse.h.
+fuse.py DIRECTORY [mute|forgetful]: mute, nothing but the greeting is answered at all;
+forgetful, the kernel may keep no answer. The protocol is that of linux/fuse.h.
 """
 
 import ctypes
@@ -18,21 +19,22 @@ def attributes(inode):
                        mode, 1, 0, 0, 0, 4096, 0)
 
 
-def answer_of(opcode, inode, name):
+def answer_of(opcode, inode, name, keep_s):
     if opcode == INIT:
         return struct.pack("=IIIIHHIIHHI7I", 7, 31, 65536, 0, 12, 10, 65536, 1, 0, 0, 0, *[0] * 7)
     if opcode == LOOKUP:
         inode = 2 + int(name)
-        return struct.pack("=QQQQII", inode, 1, 3600, 3600, 0, 0) + attributes(inode)
+        return struct.pack("=QQQQII", inode, 1, keep_s, keep_s, 0, 0) + attributes(inode)
     if opcode == GETATTR:
-        return struct.pack("=QII", 3600, 0, 0) + attributes(inode)
+        return struct.pack("=QII", keep_s, 0, 0) + attributes(inode)
     if opcode == OPEN:
         # FOPEN_KEEP_CACHE: a second opening waits for no page.
         return struct.pack("=QII", 1, 2, 0)
     return None
 
 
-def main(directory):
+def main(directory, how=""):
+    keep_s = 0 if how == "forgetful" else 3600
     fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     libc = ctypes.CDLL(None, use_errno=True)
     options = f"fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
@@ -42,14 +44,14 @@ def main(directory):
     while True:
         request = os.read(fd, 1 << 17)
         _, opcode, unique, inode, *_ = IN_HEADER.unpack_from(request)
-        if opcode == READ:
+        if opcode == READ or (how == "mute" and opcode != INIT):
             continue
         name = request[IN_HEADER.size:].rstrip(b"\0") if opcode == LOOKUP else b""
-        body = answer_of(opcode, inode, name)
+        body = answer_of(opcode, inode, name, keep_s)
         error = 0 if body is not None else -38
         body = body or b""
         os.write(fd, struct.pack("=IiQ", 16 + len(body), error, unique) + body)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -2,13 +2,14 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 
 from records import check, same, texts
 from space import (NOBODY, REFUSE, ROOT, SPACE, Plant, call, command_of, everybody, evidence,
-                   mount, read, records, triage, without, write)
+                   libc, mount, read, records, triage, without, write)
 
 
 def accounted(found, plants):
@@ -93,12 +94,18 @@ def seccomp_covered():
           f"nothing is said of process {plant.pid}")
 
 
-def blocked():
-    """processes that nobody can look at, for a read of them never ends"""
-    os.mkdir(f"{SPACE}/fuse")
-    server = subprocess.Popen([sys.executable, f"{ROOT}/tests/triage/fuse.py", f"{SPACE}/fuse"],
+def fuse(directory, *how):
+    """A file system that does not bring what its server is asked for."""
+    os.makedirs(directory, exist_ok=True)
+    server = subprocess.Popen([sys.executable, f"{ROOT}/tests/triage/fuse.py", directory, *how],
                               stdout=subprocess.PIPE)
     check(server.stdout.readline() == b"ready\n", "no FUSE")
+    return server
+
+
+def blocked():
+    """processes that nobody can look at, for a read of them never ends"""
+    server = fuse(f"{SPACE}/fuse")
     before = Plant([b"before"])
     stuck = [Plant([b"stuck"], mode=f"blocked {SPACE}/fuse/{i}") for i in range(8)]
     after = [Plant([b"after", bytes([65 + i])]) for i in range(20)]
@@ -122,6 +129,69 @@ def blocked():
     check(found.end["blocked_reads"] >= len(stuck), "blocked reads are not counted")
     print(f"  {found.end['duration_ns'] / 1e9:.1f} s, "
           f"{found.end['blocked_reads']} reads left behind")
+    server.kill()
+
+
+def mute_mounts():
+    """file systems whose servers never answer, where triage would look: they are not asked"""
+    home = f"{SPACE}/home"
+    write(f"{SPACE}/passwd", read("/etc/passwd") + b"planted:x:7:7::%s:/bin/sh\n" % home.encode())
+    mount("--bind", f"{SPACE}/passwd", "/etc/passwd")
+    where = [path for path in ("/etc/cron.d", "/etc/ssh", "/etc/udev/rules.d")
+             if os.path.isdir(path)]
+    check(where, "this machine has none of the places")
+    servers = [fuse(path, "mute") for path in [home, *where]]
+    found = triage("--no-hash", limit=60).records()
+    said = {entry["what"]: entry["reason"] for entry in found.of("unread")}
+    same("why they were not read", {path: said.get(path) for path in [home, where[0]]},
+         {path: "would_change_host" for path in [home, where[0]]})
+    check("blocked" not in said.values(), f"blocked: {said}")
+    same("parts that were left", found.end["timed_out"], 0)
+    check(found.of("unit"), "no unit was read")
+    for server in servers:
+        server.kill()
+
+
+def left(found):
+    return [entry["what"] for entry in found.of("unread") if entry.get("timed_out")]
+
+
+def blocked_memory():
+    """--memory of a process whose memory nobody can look at: the others are saved"""
+    server = fuse(f"{SPACE}/fuse")
+    stuck = Plant([b"stuck"], mode=f"blocked {SPACE}/fuse/1")
+    plant = Plant([b"beside"])
+    time.sleep(1)
+    path, found, _ = evidence("--only", "processes", "--no-hash", "--memory", str(stuck.pid),
+                              "--memory", str(plant.pid), code=3, limit=90)
+    same("left behind", left(found), [f"memory of process {stuck.pid}"])
+    same("parts that were left", found.end["timed_out"], 1)
+    check(found.recovered(plant.pid, "memory")["complete"], "the other is not whole")
+    same("what looks whole", [name for name in os.listdir(f"{path}/recovered")
+                              if not name.endswith(".partial")],
+         [f"{plant.pid}-memory.lime"])
+    server.kill()
+
+
+def blocked_part():
+    """a network namespace behind a path that no server looks up any more"""
+    server = fuse(f"{SPACE}/fuse", "forgetful")
+    holder = os.fork()
+    if holder == 0:
+        libc.unshare(0x40000000)
+        mount("--bind", "/proc/self/ns/net", f"{SPACE}/fuse/1")
+        os._exit(0)
+    os.waitpid(holder, 0)
+    os.kill(server.pid, signal.SIGSTOP)
+    plants = [Plant([b"plant", bytes([65 + i])]) for i in range(3)]
+    found = triage("--only", "network,mounts,files", "--no-hash", limit=90, code=3).records()
+    same("left behind", left(found), ["the rest of network"])
+    same("parts that were left", found.end["timed_out"], 1)
+    check(not found.end["complete"], "called complete")
+    check(found.of("mount") and found.of("file") and found.of("namespace"),
+          "something else is missing")
+    for plant in plants:
+        same("argv", texts(found.process(plant.pid)["argv"]), plant.argv)
     server.kill()
 
 
@@ -164,4 +234,5 @@ def many_memfds():
 
 CASES = {"nobody": nobody, "hidepid": hidepid, "hidepid_ptrace": hidepid_ptrace,
          "seccomp": seccomp, "seccomp_covered": seccomp_covered, "blocked": blocked,
-         "many_memfds": many_memfds}
+         "many_memfds": many_memfds, "mute_mounts": mute_mounts,
+         "blocked_memory": blocked_memory, "blocked_part": blocked_part}

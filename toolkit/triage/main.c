@@ -18,6 +18,7 @@
 #include "toolkit/triage/moduleviews.h"
 #include "toolkit/triage/place.h"
 #include "toolkit/triage/session.h"
+#include "toolkit/triage/watch.h"
 
 /* Outlives main: a thread that a read holds for ever may still look at it. */
 static struct triage t;
@@ -36,15 +37,29 @@ static bool has_place(void)
 }
 
 struct part {
+	const char *what; /* of which the rest is missing when it blocks; NULL: it has
+			   * watchers of its own */
 	int (*collect)(struct triage *, struct err *);
 	unsigned only; /* when that was asked for; 0: always */
 };
 
+static int run_part(struct triage *triage, void *arg, struct err *err)
+{
+	return ((const struct part *)arg)->collect(triage, err);
+}
+
 static int collect_parts(const struct part *part, struct err *err)
 {
-	for (; part->collect && !interrupted; part++)
-		if ((!part->only || opt.parts & part->only) && part->collect(&t, err) < 0)
+	for (; part->collect && !interrupted; part++) {
+		int rc;
+
+		if (part->only && !(opt.parts & part->only))
+			continue;
+		rc = part->what ? watch_run(&t, part->what, run_part, (void *)part, err)
+				: part->collect(&t, err);
+		if (rc < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -57,11 +72,11 @@ struct beside {
 static void *collect_beside(void *arg)
 {
 	static const struct part parts[] = {
-		{ collect_task, 0 },
-		{ collect_sessions, PART_SESSIONS },
-		{ collect_units, PART_UNITS },
-		{ collect_modules, PART_MODULES },
-		{ NULL, 0 },
+		{ "the task metadata", collect_task, 0 },
+		{ "the rest of sessions", collect_sessions, PART_SESSIONS },
+		{ "the rest of units", collect_units, PART_UNITS },
+		{ "the rest of modules", collect_modules, PART_MODULES },
+		{ NULL, NULL, 0 },
 	};
 	struct beside *beside = arg;
 
@@ -73,18 +88,18 @@ static int collect(char *const *arguments, struct err *err)
 {
 	/* Processes first: they are what changes fastest. */
 	static const struct part first[] = {
-		{ collect_processes, 0 },
-		{ collect_hidden, 0 },
-		{ NULL, 0 },
+		{ NULL, collect_processes, 0 },
+		{ NULL, collect_hidden, 0 },
+		{ NULL, NULL, 0 },
 	};
 	static const struct part then[] = {
-		{ collect_network, PART_NETWORK },
-		{ collect_bpf, PART_BPF },
-		{ collect_mounts, PART_MOUNTS },
-		{ collect_files, PART_FILES },
-		{ collect_lost, 0 },
-		{ collect_memory, 0 },
-		{ NULL, 0 },
+		{ "the rest of network", collect_network, PART_NETWORK },
+		{ "the rest of bpf", collect_bpf, PART_BPF },
+		{ "the rest of mounts", collect_mounts, PART_MOUNTS },
+		{ "the rest of files", collect_files, PART_FILES },
+		{ NULL, collect_lost, 0 },
+		{ NULL, collect_memory, 0 },
+		{ NULL, NULL, 0 },
 	};
 	struct beside beside = { 0 };
 	pthread_t thread;

@@ -16,6 +16,7 @@
 #include "toolkit/lib/lime.h"
 #include "toolkit/lib/procmaps.h"
 #include "toolkit/triage/process.h"
+#include "toolkit/triage/watch.h"
 
 #define MAPS_MAX (32u << 20)
 #define PIECE_BYTES (256 * 1024)
@@ -40,9 +41,14 @@ struct memory {
 
 static int put(struct memory *m, const void *data, size_t len, struct err *err)
 {
+	int rc;
+
 	sha256_update(&m->hash, data, len);
 	m->stored_bytes += len;
-	return out_write(m->t->out, m->file, data, len, err);
+	watch_out_begin(m->t);
+	rc = out_write(m->t->out, m->file, data, len, err);
+	watch_out_end(m->t);
+	return rc;
 }
 
 /* A run of pages, with its header; what cannot be read of it ends it. */
@@ -111,6 +117,29 @@ static int put_region(struct memory *m, const struct procmap *map, struct json *
 	return 0;
 }
 
+static int open_file(struct memory *m, const char *name, struct err *err)
+{
+	watch_out_begin(m->t);
+	m->file = out_open(m->t->out, name, UINT64_MAX, err);
+	watch_writes(m->file);
+	watch_out_end(m->t);
+	return m->file ? 0 : -1;
+}
+
+static int close_file(struct memory *m, bool whole, struct err *err)
+{
+	int rc = -1;
+
+	watch_out_begin(m->t);
+	watch_writes(NULL);
+	if (whole)
+		rc = out_close(m->t->out, m->file, err);
+	else
+		out_abandon(m->t->out, m->file);
+	watch_out_end(m->t);
+	return rc;
+}
+
 static int save(struct memory *m, struct json *doc, struct err *err)
 {
 	struct json_node *root = json_root(doc);
@@ -122,16 +151,13 @@ static int save(struct memory *m, struct json *doc, struct err *err)
 	int more;
 
 	snprintf(name, sizeof(name), "recovered/%d-memory.lime", m->pid);
-	m->file = out_open(m->t->out, name, UINT64_MAX, err);
-	if (!m->file)
+	if (open_file(m, name, err) < 0)
 		return -1;
 	sha256_init(&m->hash);
 	while ((more = procmaps_next(&at, end, &map)) != 0)
-		if (more > 0 && put_region(m, &map, doc, list, err) < 0) {
-			out_abandon(m->t->out, m->file);
-			return -1;
-		}
-	if (out_close(m->t->out, m->file, err) < 0)
+		if (more > 0 && put_region(m, &map, doc, list, err) < 0)
+			return close_file(m, false, err);
+	if (close_file(m, true, err) < 0)
 		return -1;
 	sha256_final(&m->hash, digest);
 	sha256_to_hex(digest, hex);
@@ -234,19 +260,14 @@ static int emit_unread(const struct memory *m, const char *what, int errnum,
 	return triage_emit(m->t, doc, err);
 }
 
-static int collect_one(struct triage *t, struct memory *m, int32_t pid, struct err *err)
+/* In a thread that may be left behind: arg is its own, and it frees it. */
+static int collect_one(struct triage *t, void *arg, struct err *err)
 {
+	struct memory *m = arg;
 	struct json *doc;
 	const char *what;
-	int why, rc = -1;
+	int why = open_all(m, &what), rc = -1;
 
-	*m = (struct memory){ .t = t,
-			      .pid = pid,
-			      .dirfd = -1,
-			      .memfd = -1,
-			      .mapfd = -1,
-			      .page = (uint64_t)sysconf(_SC_PAGESIZE) };
-	why = open_all(m, &what);
 	if (why) {
 		rc = emit_unread(m, what, why, err);
 		goto out;
@@ -254,7 +275,7 @@ static int collect_one(struct triage *t, struct memory *m, int32_t pid, struct e
 	doc = triage_record("recovered", err);
 	if (!doc)
 		goto out;
-	json_add_i64(doc, json_root(doc), "pid", pid);
+	json_add_i64(doc, json_root(doc), "pid", m->pid);
 	json_add_u64(doc, json_root(doc), "start_ticks", m->start_ticks);
 	json_add_str(doc, json_root(doc), "what", "memory");
 	if (save(m, doc, err) < 0)
@@ -266,21 +287,26 @@ out:
 	io_close(&m->memfd);
 	io_close(&m->dirfd);
 	procfile_free(&m->maps);
+	free(m);
 	return rc;
 }
 
 int collect_memory(struct triage *t, struct err *err)
 {
-	struct memory *m;
 	int rc = 0;
 
-	if (!t->opt->memory_count)
-		return 0;
-	m = malloc(sizeof(*m));
-	if (!m)
-		return err_sys(err, ENOMEM, "reading the memory of processes");
-	for (size_t i = 0; rc == 0 && i < t->opt->memory_count; i++)
-		rc = collect_one(t, m, t->opt->memory[i], err);
-	free(m);
+	for (size_t i = 0; rc == 0 && i < t->opt->memory_count; i++) {
+		struct memory *m = calloc(1, sizeof(*m));
+		char what[48];
+
+		if (!m)
+			return err_sys(err, ENOMEM, "reading the memory of processes");
+		m->t = t;
+		m->pid = t->opt->memory[i];
+		m->dirfd = m->memfd = m->mapfd = -1;
+		m->page = (uint64_t)sysconf(_SC_PAGESIZE);
+		snprintf(what, sizeof(what), "memory of process %d", m->pid);
+		rc = watch_run(t, what, collect_one, m, err);
+	}
 	return rc;
 }

@@ -14,6 +14,7 @@
 #include "toolkit/lib/io.h"
 #include "toolkit/lib/procfile.h"
 #include "toolkit/triage/network.h"
+#include "toolkit/triage/watch.h"
 
 #define TABLE_BYTES_MAX ((uint64_t)64 << 20)
 #define NSFS_MAGIC 0x6e736673
@@ -234,6 +235,7 @@ int netview_lines(int fd, bool brief, int (*line)(void *, const char *, size_t),
 		ssize_t n = read(fd, buf + have, sizeof(buf) - have), used;
 		int rc = 0;
 
+		watch_alive();
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

@@ -15,6 +15,8 @@
 
 #include "toolkit/lib/clock.h"
 #include "toolkit/lib/io.h"
+#include "toolkit/triage/mountkind.h"
+#include "toolkit/triage/watch.h"
 
 /* As many symbolic links as the kernel follows (MAXSYMLINKS). */
 #define LINKS_MAX 40
@@ -59,6 +61,24 @@ static int known_of(int fd, struct statx *st)
 		     STATX_BASIC_STATS | STATX_BTIME, st);
 }
 
+/* Where the table of mounts does not tell: sub-volumes have devices of their own, and so
+ * have the mounts of others. -1 with errno. */
+static int kind_by_magic(int fd, const struct statx *st, enum mount_kind *kind)
+{
+	struct statfs fs;
+
+	*kind = MOUNT_LOCAL;
+	if (st->stx_dev_major)
+		return 0;
+	if (fstatfs(fd, &fs) < 0)
+		return -1;
+	if ((uint32_t)fs.f_type == AUTOFS_SUPER_MAGIC)
+		*kind = MOUNT_AUTOFS;
+	else if (asks_others((uint32_t)fs.f_type))
+		*kind = MOUNT_OTHERS;
+	return 0;
+}
+
 /*
  * May what is below this file or directory be looked up and read? fd is of O_PATH, which
  * mounts nothing on a directory that waits for it (open(2)). 0 with *st filled, or -1
@@ -67,26 +87,24 @@ static int known_of(int fd, struct statx *st)
 static int check_place(const struct triage *t, int fd, struct statx *st,
 		       enum triage_reason *reason)
 {
-	struct statfs fs;
+	enum mount_kind kind;
 	struct statx root;
+	bool waits;
 
+	watch_alive();
 	if (known_of(fd, st) < 0)
 		return -1;
-	/* A disk's; statfs(2) would ask the server of others. */
-	if (st->stx_dev_major && !(st->stx_attributes & STATX_ATTR_AUTOMOUNT))
-		return 0;
-	if (fstatfs(fd, &fs) < 0)
+	kind = mount_kind_of(t, st->stx_dev_major, st->stx_dev_minor);
+	if (kind == MOUNT_UNKNOWN && kind_by_magic(fd, st, &kind) < 0)
 		return -1;
-	if ((uint32_t)fs.f_type != AUTOFS_SUPER_MAGIC &&
-	    !(st->stx_attributes & STATX_ATTR_AUTOMOUNT)) {
-		if (!asks_others((uint32_t)fs.f_type))
-			return 0;
-		/* A hypervisor shares the very root (virtiofs, 9p): the host's disk. */
-		if (known_of(t->rootfd, &root) == 0 &&
-		    root.stx_dev_major == st->stx_dev_major &&
-		    root.stx_dev_minor == st->stx_dev_minor)
-			return 0;
-	}
+	waits = kind == MOUNT_AUTOFS || st->stx_attributes & STATX_ATTR_AUTOMOUNT;
+	if (kind == MOUNT_LOCAL && !waits)
+		return 0;
+	/* A hypervisor shares the very root (virtiofs, 9p): the host's disk. */
+	if (!waits && known_of(t->rootfd, &root) == 0 &&
+	    root.stx_dev_major == st->stx_dev_major &&
+	    root.stx_dev_minor == st->stx_dev_minor)
+		return 0;
 	*reason = REASON_WOULD_CHANGE_HOST;
 	errno = EREMOTE;
 	return -1;
@@ -373,6 +391,7 @@ int triage_open_quiet(const struct triage *t, int dirfd, const char *path, unsig
 		end_walk(&walk);
 	}
 	close_keeping_errno(pathfd);
+	watch_alive();
 	if (fd < 0)
 		*reason = why != REASON_COUNT ? why : triage_reason_of(t, errno);
 	return fd;
@@ -391,6 +410,7 @@ int triage_stat_quiet(const struct triage *t, int dirfd, const char *path, unsig
 		close_keeping_errno(fd);
 		end_walk(&walk);
 	}
+	watch_alive();
 	if (rc < 0)
 		*reason = why != REASON_COUNT ? why : triage_reason_of(t, errno);
 	return rc;

@@ -11,6 +11,7 @@
 
 #include "toolkit/lib/io.h"
 #include "toolkit/triage/process.h"
+#include "toolkit/triage/watch.h"
 
 #define COPY_BYTES (256 * 1024)
 /* Holes up to this are written as the zeros that they read as. */
@@ -73,6 +74,7 @@ static bool find_data(int fd, uint64_t size, struct extents *all)
 
 struct copy {
 	struct triage *t;
+	struct process_lost lost;
 	int fd;
 	struct out_file *file;
 	struct sha256 hash;
@@ -82,9 +84,14 @@ struct copy {
 
 static int put(struct copy *copy, size_t len, struct err *err)
 {
+	int rc;
+
 	sha256_update(&copy->hash, copy->buf, len);
 	copy->bytes += len;
-	return out_write(copy->t->out, copy->file, copy->buf, len, err);
+	watch_out_begin(copy->t);
+	rc = out_write(copy->t->out, copy->file, copy->buf, len, err);
+	watch_out_end(copy->t);
+	return rc;
 }
 
 static int put_zeros(struct copy *copy, uint64_t len, struct err *err)
@@ -177,6 +184,29 @@ static void describe_copy(const struct copy *copy, const struct extents *all, bo
 	}
 }
 
+static int open_file(struct copy *copy, const char *name, uint64_t size, struct err *err)
+{
+	watch_out_begin(copy->t);
+	copy->file = out_open(copy->t->out, name, size, err);
+	watch_writes(copy->file);
+	watch_out_end(copy->t);
+	return copy->file ? 0 : -1;
+}
+
+static int close_file(struct copy *copy, bool whole, struct err *err)
+{
+	int rc = -1;
+
+	watch_out_begin(copy->t);
+	watch_writes(NULL);
+	if (whole)
+		rc = out_close(copy->t->out, copy->file, err);
+	else
+		out_abandon(copy->t->out, copy->file);
+	watch_out_end(copy->t);
+	return rc;
+}
+
 static int save(struct triage *t, struct copy *copy, const struct process_lost *lost,
 		const struct stat *st, struct extents *all, struct json *doc,
 		struct err *err)
@@ -206,23 +236,20 @@ static int save(struct triage *t, struct copy *copy, const struct process_lost *
 	copy->fd = lost->fd;
 	copy->bytes = 0;
 	sha256_init(&copy->hash);
-	copy->file = out_open(t->out, name, stored, err);
-	if (!copy->file)
+	if (open_file(copy, name, stored, err) < 0)
 		return -1;
 	rc = put_all(copy, all, size, packed, err);
 	if (rc == 1) {
 		int why = errno;
 
-		out_abandon(t->out, copy->file);
+		(void)close_file(copy, false, err);
 		json_add_bool(doc, root, "complete", false);
 		json_add_str(doc, root, "error", triage_errno_name(why, other));
 		return 0;
 	}
-	if (rc < 0) {
-		out_abandon(t->out, copy->file);
-		return -1;
-	}
-	if (out_close(t->out, copy->file, err) < 0)
+	if (rc < 0)
+		return close_file(copy, false, err);
+	if (close_file(copy, true, err) < 0)
 		return -1;
 	t->recovered++;
 	t->recovered_bytes += copy->bytes;
@@ -231,48 +258,63 @@ static int save(struct triage *t, struct copy *copy, const struct process_lost *
 	return 0;
 }
 
-static int recover(struct triage *t, struct copy *copy, const struct process_lost *lost,
-		   struct err *err)
+/* In a thread that may be left behind: arg is its own, and it frees it. */
+static int recover(struct triage *t, void *arg, struct err *err)
 {
 	struct json *doc = triage_record("recovered", err);
+	struct copy *copy = arg;
 	struct extents all = { 0 };
 	struct stat st;
-	int rc = -1;
+	int rc = doc ? 0 : -1;
 
-	if (!doc)
-		return -1;
-	if (fstat(lost->fd, &st) < 0) {
+	if (doc && fstat(copy->lost.fd, &st) < 0) {
 		st = (struct stat){ 0 };
-		describe(lost, &st, doc);
+		describe(&copy->lost, &st, doc);
 		json_add_bool(doc, json_root(doc), "complete", false);
-		rc = 0;
-	} else {
-		describe(lost, &st, doc);
-		rc = save(t, copy, lost, &st, &all, doc, err);
+	} else if (doc) {
+		describe(&copy->lost, &st, doc);
+		rc = save(t, copy, &copy->lost, &st, &all, doc, err);
 	}
 	free(all.at);
-	if (rc < 0) {
+	if (rc < 0)
 		json_free(doc);
-		return -1;
-	}
-	return triage_emit(t, doc, err);
+	else
+		rc = triage_emit(t, doc, err);
+	io_close(&copy->lost.fd);
+	free(copy->lost.path);
+	free(copy);
+	return rc;
+}
+
+/* Takes the file over. */
+static int recover_watched(struct triage *t, struct process_lost *lost, struct err *err)
+{
+	struct copy *copy = malloc(sizeof(*copy));
+	char what[80];
+
+	if (!copy)
+		return err_sys(err, ENOMEM, "saving files");
+	copy->lost = *lost;
+	*lost = (struct process_lost){ .fd = -1 };
+	snprintf(what, sizeof(what), "the file without a name %u:%u %llu of process %d",
+		 copy->lost.major, copy->lost.minor, (unsigned long long)copy->lost.inode,
+		 copy->lost.pid);
+	return watch_run(t, what, recover, copy, err);
 }
 
 int collect_lost(struct triage *t, struct err *err)
 {
-	struct copy *copy = malloc(sizeof(*copy));
-	int rc = copy ? 0 : err_sys(err, ENOMEM, "saving files");
+	int rc = 0;
 
 	for (size_t i = 0; i < t->lost_count; i++) {
 		if (rc == 0 && out_keeps_files(t->out))
-			rc = recover(t, copy, &t->lost[i], err);
+			rc = recover_watched(t, &t->lost[i], err);
 		io_close(&t->lost[i].fd);
 		free(t->lost[i].path);
 	}
 	free(t->lost);
 	t->lost = NULL;
 	t->lost_count = t->lost_room = 0;
-	free(copy);
 	if (rc == 0 && t->lost_more)
 		rc = triage_unread(t, "further files without a name", REASON_TOO_LARGE, 0,
 				   err);

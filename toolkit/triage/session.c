@@ -290,6 +290,7 @@ int session_emit_end(struct triage *t, struct err *err)
 		json_add_bool(doc, root, "interrupted", true);
 	json_add_u64(doc, root, "swept_to", t->swept_to);
 	json_add_u64(doc, root, "blocked_reads", t->blocked);
+	json_add_u64(doc, root, "timed_out", t->left_behind);
 	json_add_u64(doc, root, "peak_bytes", peak_bytes(t));
 	json_add_bool(doc, root, "complete", !t->incomplete);
 	return triage_emit(t, doc, err);
@@ -297,6 +298,9 @@ int session_emit_end(struct triage *t, struct err *err)
 
 void session_close(struct triage *t)
 {
+	/* Who was left behind may still look at all of this. */
+	if (t->left_behind)
+		return;
 	pids_join(t);
 	module_symbols_free(t->symbols);
 	t->symbols = NULL;

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "toolkit/triage/watch.h"
+
 void textlines_begin(struct textlines *lines, int fd, char *buf, size_t size,
 		     uint64_t most_bytes)
 {
@@ -37,6 +39,7 @@ static bool fill(struct textlines *lines)
 	do
 		n = room ? read(lines->fd, lines->buf + lines->len, room) : 0;
 	while (n < 0 && errno == EINTR);
+	watch_alive();
 	if (n <= 0) {
 		lines->end = true;
 		lines->more = !room;

@@ -71,6 +71,7 @@ struct triage {
 
 	/* Counts for the record `end`. */
 	uint64_t processes, coherent, sockets, recovered, recovered_bytes, blocked;
+	uint64_t left_behind; /* threads of parts: see watch.h */
 	uint64_t swept_to;
 	_Atomic uint64_t findings[3]; /* by severity */
 	_Atomic uint64_t leads;

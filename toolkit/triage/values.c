@@ -10,7 +10,7 @@
 #include "toolkit/lib/host.h"
 #include "toolkit/lib/record.h"
 #include "toolkit/lib/utf8.h"
-#include "toolkit/triage/triage.h"
+#include "toolkit/triage/watch.h"
 
 bool triage_may(const struct triage *t, unsigned capability)
 {
@@ -41,9 +41,9 @@ int triage_emit(struct triage *t, struct json *doc, struct err *err)
 
 	if (!doc)
 		return -1;
-	pthread_mutex_lock(&t->emitting);
+	watch_out_begin(t);
 	rc = out_record(t->out, doc, err);
-	pthread_mutex_unlock(&t->emitting);
+	watch_out_end(t);
 	json_free(doc);
 	return rc;
 }
