@@ -11,6 +11,7 @@
 #              both on the volume, as a trial, when growing has failed
 #   dd, od     4 KiB of a device, to see whether it holds our file system
 #   sha256sum  the manifest, and the one program that then checks everything else
+#   chcon      the mount point, under SELinux when mounting has failed
 #   sleep      between looks at a device that is still being attached
 # Everything else is done by the shell itself. No here-documents: bash writes those to a
 # file in /tmp, which is the evidence's disk.
@@ -154,6 +155,11 @@ judge() {
 	WHY="$1 ended with the unknown exit code $2"
 	[ "$2" -lt 126 ] || WHY="$1 could not be run"
 	[ "$2" -lt 128 ] || WHY="$1 was killed by signal $(($2 - 128))"
+	# Root may run whatever has an x, unless a policy like SELinux's says no.
+	if [ "$2" -eq 126 ] && [ ! -x "$VOLUME/bin/$ARCH/$1" ]; then
+		CODE=4
+		WHY="this host's policy does not let $1 be run"
+	fi
 }
 # == end of tool ==
 
@@ -581,6 +587,11 @@ find_device() {
 # by that. Arguments: none. Returns: 0, or not at all.
 prove() {
 	checker=bin/$ARCH/hash
+	# Root may read everything, unless a policy like SELinux's says no; then what follows
+	# would call the volume another one.
+	if [ ! -r "$VOLUME" ] || [ ! -x "$VOLUME" ]; then
+		die 4 "this host's policy does not let $VOLUME be read"
+	fi
 	[ -f "$VOLUME/MANIFEST" ] || die 1 "$MNT_SOURCE holds no MANIFEST"
 	sum=$(sha256sum < "$VOLUME/MANIFEST") || die 5 'sha256sum of MANIFEST failed'
 	sum=${sum%% *}
@@ -607,7 +618,7 @@ prove() {
 	judge hash "$rc"
 	case $CODE in
 	0) ;;
-	1 | 4) die "$CODE" "hash does not accept the volume" ;;
+	1 | 4) die "$CODE" "${WHY:-"hash does not accept the volume"}" ;;
 	*) die 5 "${WHY:-"hash failed with exit code $rc"}" ;;
 	esac
 }
@@ -749,14 +760,32 @@ is_unused() {
 	! is_in_use "$device_number"
 }
 
+# Under SELinux mount may be a domain of its own, which may mount on directories of some
+# types only, and what a service makes in /run need not be of one (Debian's policy has it
+# so). /mnt's type is one in every policy. The label goes with the directory.
+# Arguments: none. Returns: 0 when the mount point has got that type, else 1.
+label_point() {
+	[ -e /sys/fs/selinux/enforce ] && command -v chcon > /dev/null || return 1
+	chcon -t mnt_t "$VOLUME" 2> /dev/null
+}
+
 # Mounts DEVICE for the proof. Arguments: none. Returns: 0, or not at all.
 mount_read_only() {
 	# Not noexec: the tools run from here. -n and -i: nothing is written to /etc/mtab
 	# and no helper of the host is run. Propagation stays what it is for /run: a
 	# private mount would outlive its unmounting in namespaces made meanwhile.
-	mount -n -i -t ext4 -o ro,nosuid,nodev,noatime,inode_readahead_blks=0 \
-		"/dev/$DEVICE" "$VOLUME" >&2 ||
+	set -- -n -i -t ext4 -o ro,nosuid,nodev,noatime,inode_readahead_blks=0 \
+		"/dev/$DEVICE" "$VOLUME"
+	if ! message=$(mount "$@" 2>&1) && ! { label_point && message=$(mount "$@" 2>&1); }; then
+		printf '%s\n' "$message" >&2 || :
+		case $message in
+		# The second is how mount words EACCES when asked for a read-only mount.
+		*[Pp]'ermission denied'* | *'cannot mount '*' read-only'*)
+			die 4 "mounting /dev/$DEVICE was refused"
+			;;
+		esac
 		die 5 "mounting /dev/$DEVICE failed"
+	fi
 	find_mount
 	is_our_mount || die 5 "$WHY"
 	[ "$MNT_DEV" = "$device_number" ] ||

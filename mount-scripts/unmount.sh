@@ -271,6 +271,11 @@ judge() {
 	WHY="$1 ended with the unknown exit code $2"
 	[ "$2" -lt 126 ] || WHY="$1 could not be run"
 	[ "$2" -lt 128 ] || WHY="$1 was killed by signal $(($2 - 128))"
+	# Root may run whatever has an x, unless a policy like SELinux's says no.
+	if [ "$2" -eq 126 ] && [ ! -x "$VOLUME/bin/$ARCH/$1" ]; then
+		CODE=4
+		WHY="this host's policy does not let $1 be run"
+	fi
 }
 # == end of tool ==
 

@@ -112,6 +112,7 @@ vm() {
 	run 'vm path x86_64' 900 sh tests/vm/whole-path.sh x86_64
 	run 'vm path x86_64 busybox' 900 sh tests/vm/whole-path.sh x86_64 busybox no-module
 	run 'vm path aarch64' 900 sh tests/vm/whole-path.sh aarch64
+	run 'vm selinux' 900 sh tests/vm/selinux.sh
 	run 'vm touched' 900 sh tests/vm/touched.sh
 	run 'vm bad input' 900 sh tests/vm/bad-input.sh
 	run 'vm sources' 900 sh tests/vm/sources.sh x86_64

@@ -1,15 +1,16 @@
 #!/bin/sh
 # Unpacks Debian packages of any architecture without touching this machine's dpkg:
-#   fetch-deb.sh ARCH DIR PACKAGE[=VERSION]...
+#   fetch-deb.sh ARCH DIR PACKAGE[=VERSION][@SHA256]...
 # ARCH is x86_64 or aarch64, DIR gets the packages' files. The apt state is a private one
 # (in DIR/.apt), so no foreign architecture need be added to the machine. The archives and
 # their keys are those of the machine's own apt configuration, which also verifies them.
-# With DL=DIRECTORY set, a package found there is used and the network is not.
+# With SHA256 a package that has another is refused. With DL=DIRECTORY set, a package found
+# there is used and the network is not.
 # Exit: 0 unpacked; 2 usage; 5 failed.
 set -eu
 
 if [ $# -lt 3 ]; then
-	echo "usage: fetch-deb.sh ARCH DIR PACKAGE[=VERSION]..." >&2
+	echo "usage: fetch-deb.sh ARCH DIR PACKAGE[=VERSION][@SHA256]..." >&2
 	exit 2
 fi
 case $1 in
@@ -44,7 +45,8 @@ CONF
 
 # Arguments: PACKAGE[=VERSION]. Puts its .deb into $apt/deb. Returns: 0 done.
 obtain() {
-	for deb in "${DL:-/nonexistent}/${1%%=*}"_*_"$arch".deb; do
+	for deb in "${DL:-/nonexistent}/${1%%=*}"_*_"$arch".deb \
+		"${DL:-/nonexistent}/${1%%=*}"_*_all.deb; do
 		if [ -f "$deb" ]; then
 			cp "$deb" "$apt/deb/"
 			return 0
@@ -56,10 +58,20 @@ obtain() {
 
 for package; do
 	rm -f "$apt/deb/"*.deb
-	obtain "$package" || {
-		echo "fetch-deb: $package: cannot be had for $arch" >&2
+	obtain "${package%@*}" || {
+		echo "fetch-deb: ${package%@*}: cannot be had for $arch" >&2
 		exit 5
 	}
+	case $package in
+	*@*)
+		sum=$(sha256sum "$apt/deb/"*.deb)
+		[ "${sum%% *}" = "${package#*@}" ] || {
+			echo "fetch-deb: ${package%@*} has the SHA-256 ${sum%% *}," \
+				"not ${package#*@}" >&2
+			exit 5
+		}
+		;;
+	esac
 	dpkg-deb -x "$apt/deb/"*.deb "$dir" || exit 5
 done
 rm -rf "$apt"

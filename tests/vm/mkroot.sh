@@ -7,7 +7,8 @@
 # It needs neither root nor a mount: the tree is staged and given to mke2fs -d.
 # Environment: AGENT (default build/tests/vm/ARCH/agent below the current directory),
 # BUSYBOX (a static busybox of ARCH; default: this machine's for x86_64, Debian's package
-# otherwise), ROOT_MIB (default 256).
+# otherwise), ROOT_MIB (default 256), ROOT_EXTRA (a tree that is copied over; what programs
+# of it are linked with comes from this machine).
 # Exit: 0 OUT is made; 2 usage; 5 failed.
 set -eu
 export LC_ALL=C
@@ -31,7 +32,7 @@ agent=${AGENT:-build/tests/vm/$arch/agent}
 mib=${ROOT_MIB:-256}
 
 # What a script on an instance may find. Nothing here is needed by the agent.
-commands='mount umount findmnt lsblk blkid dmesg setsid unshare flock
+commands='mount umount chcon findmnt lsblk blkid dmesg setsid unshare flock
 	cat chmod chown cp cut date dd df dirname basename echo env expr false head id ln ls
 	mkdir mkfifo mknod mktemp mv nice od printf pwd readlink realpath rm rmdir seq
 	sha256sum sleep sort stat stty sync tail tee test timeout touch tr true truncate uname
@@ -146,6 +147,16 @@ stage() {
 	*) fail "no $variant for $arch" ;;
 	esac
 	stage_files
+	[ -z "${ROOT_EXTRA:-}" ] || stage_extra
+}
+
+# Arguments: none. Copies ROOT_EXTRA over the tree.
+stage_extra() {
+	cp -R "$ROOT_EXTRA/." "$root"
+	find "$ROOT_EXTRA" -type f -perm -100 -exec ldd {} + 2> /dev/null |
+		while read -r _ arrow path _; do
+			[ "$arrow" != '=>' ] || [ ! -f "$path" ] || copy_file "$path"
+		done
 }
 
 # Under relatime the kernel writes an access time when the old one is a day old or older
