@@ -4,19 +4,21 @@
 # the image in question and takes back afterwards. Never on an instance under investigation:
 # it installs packages and compiles.
 #
-# build-step.sh --source s3://BUCKET/PREFIX --destination s3://BUCKET/PREFIX
-#               --lime-version V
+# build-step.sh --source s3://BUCKET/PREFIX --source-sha256 HEX
+#               --destination s3://BUCKET/PREFIX --lime-version V
 #
-# Below the source stand kmods, build-module.sh (kmods/hook) and lime/ with LiME's *.c and
-# *.h; the module arrives below DESTINATION/ARCH/RELEASE. The last line of the output is one
-# JSON object. Exit: 0 built, checked and stored; 2 usage; 4 this machine lacks something or
-# is no builder; 5 failed.
+# Below the source stand kmods, build-module.sh (kmods/hook), lime/ with LiME's *.c and *.h,
+# and SHA256SUMS, which lists all of these and has the SHA-256 given: whoever can write to the
+# bucket can neither have another program run here nor another source compiled. The module
+# arrives below DESTINATION/ARCH/RELEASE. The last line of the output is one JSON object.
+# Exit: 0 built, checked and stored; 1 the source is not the one that the hash says; 2 usage;
+# 4 this machine lacks something or is no builder; 5 failed.
 set -eu
 LC_ALL=C
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin
 export LC_ALL PATH
 umask 077
-SOURCE='' DESTINATION='' VERSION=''
+SOURCE='' SUMS='' DESTINATION='' VERSION=''
 WORK=
 
 # Arguments: exit code, sentence. Returns: never.
@@ -35,12 +37,13 @@ clean_up() {
 read_options() {
 	while [ "$#" -gt 0 ]; do
 		case $1 in
-		--source | --destination | --lime-version) ;;
+		--source | --source-sha256 | --destination | --lime-version) ;;
 		*) die 2 "unknown argument '$1'" ;;
 		esac
 		[ "$#" -ge 2 ] || die 2 "$1 needs a value"
 		case $1 in
 		--source) SOURCE=${2%/} ;;
+		--source-sha256) SUMS=$2 ;;
 		--destination) DESTINATION=${2%/} ;;
 		--lime-version) VERSION=$2 ;;
 		esac
@@ -53,6 +56,28 @@ read_options() {
 		esac
 	done
 	[ -n "$VERSION" ] || die 2 '--lime-version is needed'
+	case $SUMS in *[!0-9a-f]*) SUMS= ;; esac
+	[ "${#SUMS}" -eq 64 ] || die 2 '--source-sha256 takes 64 lower-case hex digits'
+}
+
+# Proves what was fetched before anything of it is used: the list by its hash, each file by
+# the list, and that nothing stands beside them. Arguments: none. Returns: 0, or not at all.
+check_source() {
+	(
+		cd "$WORK" || exit 5
+		sum=$(sha256sum < SHA256SUMS) || exit 5
+		[ "${sum%% *}" = "$SUMS" ] ||
+			die 1 "SHA256SUMS of $SOURCE has the SHA-256 ${sum%% *}, not $SUMS"
+		# --strict: a line that is no sum must not pass unseen.
+		sha256sum --check --strict --quiet SHA256SUMS >&2 ||
+			die 1 "a file of $SOURCE is not the one that its SHA256SUMS lists"
+		find . ! -type d ! -path ./SHA256SUMS | while IFS= read -r file; do
+			sum=$(sha256sum < "$file") || exit 5
+			# A fixed string: who could choose a name could choose a pattern.
+			grep -Fqx -e "${sum%% *}  ${file#./}" SHA256SUMS ||
+				die 1 "$SOURCE holds $file, which its SHA256SUMS does not list"
+		done
+	) || exit $?
 }
 
 # Arguments: packages of dnf and yum, packages of apt. Returns: 0 when they are installed.
@@ -85,9 +110,10 @@ install_packages "make gcc binutils elfutils-libelf kernel-devel-$RELEASE" \
 command -v aws > /dev/null || install_packages awscli awscli || die 4 'there is no aws'
 aws s3 cp --only-show-errors --recursive "$SOURCE/" "$WORK/" >&2 ||
 	die 5 "$SOURCE cannot be read"
-for file in kmods build-module.sh lime; do
+for file in kmods build-module.sh lime SHA256SUMS; do
 	[ -e "$WORK/$file" ] || die 5 "$SOURCE holds no $file"
 done
+check_source
 chmod 700 "$WORK/kmods"
 PLACE=$(sh "$WORK/build-module.sh" --kmods "$WORK/kmods" --lime "$WORK/lime" \
 	--lime-version "$VERSION" --catalogue "$WORK/catalogue" --release "$RELEASE" \

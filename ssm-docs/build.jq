@@ -15,8 +15,10 @@ include "book";
 			"^subnet-[0-9a-f]{8,17}$"),
 		InstanceProfile: (parameter("Name of the builder's instance profile.";
 			"^[A-Za-z0-9+=,.@_-]{1,128}$") + {default: "fvol-builder"}),
-		Source: parameter("s3://BUCKET/PREFIX with kmods, build-module.sh and lime/.";
+		Source: parameter("s3://BUCKET/PREFIX with kmods, build-module.sh, lime/ and SHA256SUMS.";
 			"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9/_.-]{1,200}$"),
+		SourceSha256: parameter("SHA-256 of SHA256SUMS, which lists all of Source.";
+			"^[0-9a-f]{64}$"),
 		Destination: parameter("s3://BUCKET/PREFIX that receives ARCH/RELEASE/.";
 			"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9/_.-]{1,200}$"),
 		LimeVersion: (parameter("The version of lime/."; "^[0-9]+(\\.[0-9]+){1,3}$")
@@ -62,6 +64,7 @@ include "book";
 				TimeoutSeconds: 600,
 				Parameters: {
 					Source: ["{{ Source }}"],
+					SourceSha256: ["{{ SourceSha256 }}"],
 					Destination: ["{{ Destination }}"],
 					LimeVersion: ["{{ LimeVersion }}"]
 				}

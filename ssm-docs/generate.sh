@@ -198,13 +198,18 @@ write_document FVol-Unmount unmount unmountForensicVolume 3600 '' \
 SCRIPTS=$HERE
 # shellcheck disable=SC2016 # a dollar of a regular expression
 write_document FVol-BuildStep build-step buildModule 5000 \
-	"--source '{{ Source }}' --destination '{{ Destination }}' --lime-version '{{ LimeVersion }}'" \
+	"--source '{{ Source }}' --source-sha256 '{{ SourceSha256 }}' --destination '{{ Destination }}' --lime-version '{{ LimeVersion }}'" \
 	'Builds the kernel module for the kernel of a builder; FVol-BuildModule runs it.' \
 	'{"Source": {
 		"type": "String",
-		"description": "s3://BUCKET/PREFIX with kmods, build-module.sh and lime/.",
+		"description": "s3://BUCKET/PREFIX with kmods, build-module.sh, lime/ and SHA256SUMS.",
 		"allowedPattern": "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9/_.-]{1,200}$",
 		"maxChars": 270
+	}, "SourceSha256": {
+		"type": "String",
+		"description": "SHA-256 of SHA256SUMS, checked before anything of Source is used.",
+		"allowedPattern": "^[0-9a-f]{64}$",
+		"maxChars": 64
 	}, "Destination": {
 		"type": "String",
 		"description": "s3://BUCKET/PREFIX that receives ARCH/RELEASE/.",

@@ -56,13 +56,21 @@ done
 cp "$lime"/*.[ch] "$asked/buckets/tools/source/lime/"
 cp "$kmods" kmods/hook/build-module.sh "$asked/buckets/tools/source/"
 echo nothing > "$asked/buckets/tools/empty/other"
+source=$asked/buckets/tools/source
+
+# Arguments: none. Lists the source as a builder of the release does; sets sum.
+seal() {
+	(cd "$source" && sha256sum kmods build-module.sh lime/* > SHA256SUMS)
+	sum=$(sha256sum < "$source/SHA256SUMS" | cut -c 1-64)
+}
+seal
 
 # Arguments: Source, Destination. Runs the document's step on the builder.
 # shellcheck disable=SC2317,SC2329 # expect() calls it
 step() {
 	: > "$asked/calls"
 	vm_document_script "$document" "$asked/step.sh" "Source=$1" "Destination=$2" \
-		LimeVersion=1.12.0
+		"SourceSha256=$sum" LimeVersion=1.12.0
 	chroot "$machine" sh /asked/step.sh
 }
 from=s3://tools/source to=s3://modules/new
@@ -86,11 +94,37 @@ expect 4 'a kernel without packages' 'the headers of 6.1.0-0-none cannot be inst
 	step $from $to
 echo "$release" > "$asked/release"
 
+# Another program in the bucket: it must not be run, whatever it was listed as.
+mv "$source/kmods" "$work/kmods"
+printf '#!/bin/sh\necho run >> /asked/calls\n' > "$source/kmods"
+expect 1 'another kmods' 's3://tools/source is not the one that its SHA256SUMS lists' \
+	step $from $to
+true_sum=$sum
+seal
+sum=$true_sum
+expect 1 'another kmods and another list' "not $true_sum" step $from $to
+check 'neither was run' sh -c "! grep -qx run '$asked/calls'"
+mv "$work/kmods" "$source/kmods"
+seal
+echo 'int evil;' > "$source/lime/other.c"
+expect 1 'a file that is not listed' 'holds ./lime/other.c, which' step $from $to
+rm "$source/lime/other.c"
+echo "no sum" >> "$source/SHA256SUMS"
+sum=$(sha256sum < "$source/SHA256SUMS" | cut -c 1-64)
+expect 1 'a list with a line that is no sum' 'is not the one that' step $from $to
+rm "$source/SHA256SUMS"
+expect 5 'a source without a list' 'holds no SHA256SUMS' step $from $to
+sum=1234
+expect 2 'a hash that is none' 'takes 64 lower-case hex digits' step $from $to
+seal
+
 mv "$asked/buckets/tools/source/lime/main.c" "$work/main.c"
 echo 'this is no C' > "$asked/buckets/tools/source/lime/main.c"
+seal
 expect 5 'a module that does not compile' "the module for $release was not built" step $from $to
 check 'its log is told' grep -q 'this is no C' "$work/err"
 mv "$work/main.c" "$asked/buckets/tools/source/lime/main.c"
+seal
 check 'so far nothing is stored' [ ! -e "$asked/buckets/modules" ]
 
 echo s3://modules > "$asked/deny"

@@ -25,7 +25,7 @@ def run(host, cancel=None, **cloud):
     cloud = Cloud(Host(**host), hashes={'BuildStep': HASH}, **cloud)
     return cloud, Execution(BOOK, cloud, {
         'ImageId': 'ami-0123456789abcdef0', 'SubnetId': 'subnet-0123456789abcdef0',
-        'Source': 's3://modules/source', 'Destination': 's3://modules/new',
+        'Source': 's3://modules/source', 'SourceSha256': 'a' * 64, 'Destination': 's3://modules/new',
         'AutomationAssumeRole': 'arn:aws:iam::999988887777:role/fvol-build'}, cancel).run()
 
 
