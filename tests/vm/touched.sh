@@ -60,6 +60,7 @@ calls_to_paths() {
 		-e 's/^mount\(NULL, "([^"]*)", .*/mount \1/p;t' \
 		-e 's/^(umount2?)\("([^"]*)".*/umount \2/p;t' \
 		-e 's/^(bpf|init_module|finit_module|delete_module|kexec_load|swapon)\(.*/call \1/p;t' \
+		-e 's/^utimensat\([0-9]+<([^>]*)>, NULL, .*/O_WRONLY \1/p;t' \
 		-e '/^(access|faccessat2?|stat|lstat|newfstatat|statx|statfs|readlink|readlinkat|getcwd|chdir|getxattr|lgetxattr)\(/d' \
 		-e 's/^([a-z0-9_]+)\(AT_FDCWD(<[^>]*>)?, "(\/[^"]*)".*/\1 \3/p;t' \
 		-e 's/^([a-z0-9_]+)\([A-Z_0-9]+<([^>]*)>, "([^"]*)".*/\1 \2\/\3/p;t' \
