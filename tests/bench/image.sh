@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
 done
 image=$PWD/build/release/x86_64/bin/image
 timed=$PWD/build/tests/bench/x86_64/timed
-work=$(mktemp -d "$dir/bench-image.XXXXXX")
+work=$(cd "$dir" && mktemp -d "$PWD/bench-image.XXXXXX")
 loop=
 # Arguments: none. Returns: 0; takes back mount, loop device and files of this run.
 clean_up() {
@@ -34,7 +34,7 @@ clean_up() {
 	rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 5' HUP INT TERM
+trap 'exit 5' HUP INT TERM PIPE
 cd "$work"
 short=0
 
