@@ -119,6 +119,7 @@ vm() {
 	run 'vm formats' 1800 sh tests/vm/formats.sh
 	run 'vm disk' 1800 sh tests/vm/disk.sh
 	run 'vm kernels' 1800 sh tests/vm/kernels.sh
+	run 'vm crash' 900 env CASES='crash crash-arm64' sh tests/vm/kernels.sh
 	run 'vm symbols' 1800 sh tests/vm/symbols.sh
 	run 'vm dumps' 1800 sh tests/vm/dumpsyms.sh
 	run 'vm triage x86_64' 900 sh tests/vm/triage.sh x86_64

@@ -1,7 +1,8 @@
 /*
- * Runs a program as somebody who may less: as UID [no-ptrace] PROGRAM [ARGUMENT...]. With
- * no-ptrace CAP_SYS_PTRACE can not be had any more. The small userlands of test guests
- * have nothing that takes a capability away.
+ * Runs a program as somebody who may less: as UID [no-ptrace|no-rawio] PROGRAM
+ * [ARGUMENT...]. With no-ptrace CAP_SYS_PTRACE can not be had any more, with no-rawio
+ * CAP_SYS_RAWIO. The small userlands of test guests have nothing that takes a capability
+ * away.
  */
 #include <errno.h>
 #include <grp.h>
@@ -14,15 +15,19 @@
 
 int main(int argc, char **argv)
 {
-	int at = 2;
+	int at = 2, drop = -1;
 	uid_t uid;
 
 	if (argc < 3)
 		goto usage;
 	uid = (uid_t)strtoul(argv[1], NULL, 10);
-	if (strcmp(argv[at], "no-ptrace") == 0) {
-		if (prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0) < 0) {
-			perror("as: CAP_SYS_PTRACE");
+	if (strcmp(argv[at], "no-ptrace") == 0)
+		drop = CAP_SYS_PTRACE;
+	else if (strcmp(argv[at], "no-rawio") == 0)
+		drop = CAP_SYS_RAWIO;
+	if (drop >= 0) {
+		if (prctl(PR_CAPBSET_DROP, drop, 0, 0, 0) < 0) {
+			perror("as: dropping a capability");
 			return 5;
 		}
 		at++;
@@ -37,6 +42,6 @@ int main(int argc, char **argv)
 	perror(argv[at]);
 	return errno == ENOENT ? 127 : 126;
 usage:
-	fputs("usage: as UID [no-ptrace] PROGRAM [ARGUMENT...]\n", stderr);
+	fputs("usage: as UID [no-ptrace|no-rawio] PROGRAM [ARGUMENT...]\n", stderr);
 	return 2;
 }

@@ -3,7 +3,8 @@
 # then, for each kernel of tests/vm/kernels.lock, ARCH/RELEASE/boot/vmlinuz-RELEASE and
 # kmods/ARCH/RELEASE/lime.ko with kmods/catalogue.json; and for each kernel of the build
 # that guests boot fault/ARCH/RELEASE/lime.ko, which is tests/vm/fault; and for all of them
-# facts*/ARCH/RELEASE/lime.ko, which is tests/vm/facts; hide/… is tests/vm/hide.
+# facts*/ARCH/RELEASE/lime.ko, which is tests/vm/facts; hide/… is tests/vm/hide,
+# crash/… tests/vm/crash.
 # When an archive has no longer what is locked, the tests take what the index offers
 # instead, and say so; LOCKED=1 forbids it. Run from the root of the repository.
 # Environment: KMODS, the program that unpacks and builds.
@@ -43,4 +44,5 @@ done < build/kernels/used.lock > "$out/booted.lock"
 build "$out/booted.lock" tests/vm/fault 0 "$out/fault"
 build "$out/booted.lock" tests/vm/facts 0 "$out/facts"
 build "$out/booted.lock" tests/vm/hide 0 "$out/hide"
+build "$out/booted.lock" tests/vm/crash 0 "$out/crash"
 build "$out/used.lock" tests/vm/facts 0 "$out/facts-others"

@@ -1,10 +1,12 @@
 #!/bin/sh
 # capture in guests that differ from the one of the other tests: Debian 12's oldest and
 # Debian 13's newest cloud kernel; a memory hole and memory above 4 GiB; a page that the
-# kernel refuses to read; arm64, plain and locked down. What it captures is held against
-# the guest's iomem and the hypervisor's saves before and after.
+# kernel refuses to read; arm64, plain and locked down; /dev/crash, whose driver is ours
+# (tests/vm/crash) with RHEL's refusals. What it captures is held against the guest's iomem
+# and the hypervisor's saves before and after.
 # Needs build/tests/kernels, which `make test` makes (tests/vm/fetch-kernels.sh).
-# Environment: CASES (what to run, default all: oldest debian13 hole arm64 lockdown).
+# Environment: CASES (what to run, default: oldest debian13 hole arm64 lockdown; and
+# crash crash-arm64).
 # Exit: 0 all ok; 1 a check failed; 5 never finished.
 set -eu
 export LC_ALL=C
@@ -215,6 +217,140 @@ one_kernel() {
 	finish_guest
 }
 
+# Arguments: TITLE PATTERN. What `capture --check` says of crash, whatever of the others.
+check_says() {
+	vm_run "$guest" 60 ${as:+$as} /opt/capture --check || :
+	says "$1" "$VM_OUT" "^crash +$2"
+}
+
+# Arguments: TITLE BLOCK-BYTES BLOCK ERROR. A read of the device that the driver refuses.
+driver_refuses() {
+	vm_run "$guest" 20 dd if=/dev/crash of=/dev/null "bs=$2" "skip=$3" count=1 || :
+	says "$1" "$VM_ERR" "$4"
+}
+
+# What no device is, and what no memory comes from.
+crash_verdicts() {
+	as=
+	check_says 'no device' 'refused: /dev/crash: No such file or directory'
+	vm_run "$guest" 20 touch /dev/crash
+	check_says 'a file' 'refused: /dev/crash is not a character device'
+	captures 'a file is not read' 4 --source crash --evidence /mnt \
+		--instance "$INSTANCE" || :
+	says 'a file: says why' "$dir/err" '/dev/crash is not a character device'
+	vm_run "$guest" 20 rm /dev/crash
+	vm_ctl "$guest" insmod "/opt/crash.ko"
+	vm_run "$guest" 20 test -c /dev/crash
+	same 'the driver makes the device' "$VM_STATUS" 'exit 0'
+	check_says 'a driver' 'usable: /dev/crash opens and gives memory'
+	as='/opt/as 0 no-rawio' check_says 'without the capability' \
+		'refused: /dev/crash needs CAP_SYS_RAWIO'
+	set_refuse 2
+	check_says 'nothing is given' 'refused: .*gives no memory: Bad address'
+	set_refuse 0
+	# The driver is what the reader was written for.
+	driver_refuses 'driver: two pages' 8192 "$((0x2000000 / 8192 + ram_base / 8192))" \
+		'Invalid argument'
+	driver_refuses 'driver: behind all memory' 4096 "$((0x800000000 / 4096))" 'Bad address'
+	driver_refuses 'driver: a hole' 4096 "$((hole_at / 4096))" 'Bad address'
+}
+
+# Arguments: 0, 1 or 2 (tests/vm/crash).
+set_refuse() {
+	vm_run "$guest" 20 sh -c "echo $1 > /sys/module/lime/parameters/refuse"
+}
+
+# Arguments: none. How often the driver has logged that a page is no RAM.
+logged() {
+	vm_run "$guest" 20 dmesg
+	grep -c 'crash memory driver: !page_is_ram' "$VM_OUT" || :
+}
+
+# Arguments: NAME ARCH KERNEL HOLE [KERNEL-OPTION...]. Captures by /dev/crash: whole, with a
+# page that the driver refuses and kcore has, and one that nobody gives: the driver of this
+# guest does not ask lockdown, which takes kcore and bpf away.
+crash() {
+	prefix=$1 arch=$2 kernel=$3 hole_at=$4
+	shift 4
+	boot "$prefix" "$arch" "$kernel" out/kmods "$@"
+	partial=0 ends=0 ram_base=$((0x40000000))
+	if [ "$arch" = x86_64 ]; then partial=3072 ends=3 ram_base=0; fi
+	vm_ctl "$guest" put "build/tests/kernels/crash/$arch/$release/lime.ko" /opt/crash.ko 600
+	vm_ctl "$guest" put "$VM_TOOLS/$arch/as" /opt/as 755
+	crash_verdicts
+	vm_ctl "$guest" litter "$LITTER_PAGES"
+	before=$(logged)
+	take crash "$ends" --source crash
+	# A page is asked for once, or the log would tell of nothing else.
+	same 'crash: lines in the log, one for each part of a page' \
+		"$(($(logged) - before))" "$((partial / 3072))"
+	vm_run "$guest" 20 cat /sys/module/lime/parameters/phys
+	refused_at=$(cat "$VM_OUT")
+	set_refuse 1
+	take crash-refused "$ends" --source crash --no-hash
+	vm_run "$guest" 20 sh -c 'echo confidentiality > /sys/kernel/security/lockdown'
+	take crash-gap 3 --no-hash
+	read_back
+	check_capture crash crash "$partial"
+	check_ends
+	check_capture crash-refused crash "$partial"
+	check_part
+	same 'crash-refused: kcore gave that page' "$(jq -r \
+		'[.second_source, .second_source_bytes] | join(" ")' "$dir/crash-refused.json")" \
+		'kcore 4096'
+	page_of "$dir/crash-refused.before" "$refused_at" > "$dir/page"
+	check 'crash-refused: the page has its bytes' "$VM_TOOLS/limecheck" find "$dump" \
+		"$(printf %x "$refused_at")" "$dir/page"
+	check_capture crash-gap crash $((partial + 4096))
+	check_part
+	same 'crash-gap: the record names that page and why' "$(jq -c --arg at \
+		"$(printf 0x%x "$refused_at")" '.gap_list[] | select(.start == $at)' \
+		"$evidence/record.json")" "$(printf \
+		'{"start":"0x%x","end":"0x%x","kind":"unreadable","reason":"Bad address"}' \
+		"$refused_at" $((refused_at + 4095)))"
+	finish_guest
+}
+
+# Arguments: none. The only gap besides a refused page: the part of a page at a range's end.
+check_part() {
+	same "$name: parts of a page that are gaps" "$(jq -c \
+		'[.gap_list[] | select(.end == "0x9fbff") | .start, .reason]' \
+		"$evidence/record.json")" \
+		"$([ "$partial" = 0 ] && echo '[]' || echo '["0x9f000","Bad address"]')"
+}
+
+# Arguments: ADDRESS. Prints how many of the 64 pieces of a page stand in $dump as they were
+# before or after: the kernel may be at work in some of them.
+pieces() {
+	for save in before after; do
+		page_of "$dir/$name.$save" "$1" | split -l 4 -d -a 2 - "$dir/piece.$save."
+	done
+	n=0
+	for piece in "$dir"/piece.before.*; do
+		where=$(printf %x $(($1 + 64 * n)))
+		for save in before after; do
+			! "$VM_TOOLS/limecheck" find "$dump" "$where" \
+				"$dir/piece.$save.${piece##*.}" > /dev/null 2>&1 || echo "$n"
+		done
+		n=$((n + 1))
+	done | sort -u | wc -l
+}
+
+# Arguments: none. The last whole page of each range, of $dump.
+check_ends() {
+	filled=0
+	sed -n 's/^ *\([0-9a-f]*\)-\([0-9a-f]*\) : System RAM$/\1 \2/p' "$dir/iomem" > "$dir/ranges"
+	while read -r first last; do
+		at=$(((0x$last + 1) / 4096 * 4096 - 4096))
+		[ "$at" -ge $((0x$first)) ] || continue
+		n=$(pieces "$at")
+		echo "# $guest $name: last page of $first-$last: $n of 64 pieces"
+		at_least "$name: the last page of $first-$last" "$n" 48
+		! cat "$dir"/piece.before.* | grep -q '[1-9a-f]' || filled=$((filled + 1))
+	done < "$dir/ranges"
+	at_least "$name: last pages with something in them" "$filled" 1
+}
+
 # 16 MiB that the kernel does not use in the middle of memory, and a part of it above 4 GiB.
 hole() {
 	# Enough litter for every part: the memory above 4 GiB is taken first.
@@ -308,6 +444,15 @@ for case in ${CASES:-oldest debian13 hole arm64 lockdown}; do
 	hole) hole ;;
 	arm64) arm64 ;;
 	lockdown) lockdown ;;
+	crash)
+		# With a hole in the middle, and memory above 4 GiB.
+		MEMORY_MIB=384 VM_LOW_MIB=256 LITTER_PAGES=45000
+		# shellcheck disable=SC2016
+		crash crash x86_64 "$x86_kernel" $((0x8000000)) 'memmap=16M$128M'
+		# shellcheck disable=SC2034
+		VM_LOW_MIB='' MEMORY_MIB=256 LITTER_PAGES=20000
+		;;
+	crash-arm64) crash crash-arm64 aarch64 "$arm_kernel" $((0x10000000)) ;;
 	*)
 		echo "kernels: no case $case" >&2
 		exit 2
