@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "toolkit/lib/procfile.h"
 #include "toolkit/triage/network.h"
 
 /* As often the count must be the same before and after the table was read, and above
@@ -73,7 +74,6 @@ static bool read_counts(const struct netview *view, int64_t counts[NET_PROTOCOLS
 /* The socket that PID/fd/N leads to; 0: none. */
 static uint64_t socket_at(const struct triage *t, const struct owner *owner)
 {
-	unsigned long long inode = 0;
 	char path[48], link[64];
 	ssize_t len;
 
@@ -82,7 +82,7 @@ static uint64_t socket_at(const struct triage *t, const struct owner *owner)
 	if (len <= 0)
 		return 0;
 	link[len] = '\0';
-	return sscanf(link, "socket:[%llu]", &inode) == 1 ? inode : 0;
+	return strncmp(link, "socket:", 7) == 0 ? procfile_inode_of(link) : 0;
 }
 
 /* Does the descriptor lead to a socket of the protocol? Asked by the name of the link:

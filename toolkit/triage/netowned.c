@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "toolkit/lib/procfile.h"
 #include "toolkit/triage/network.h"
 
 struct again {
@@ -64,9 +65,9 @@ int network_unowned_again(struct network *n, size_t first)
 
 static void take(struct network *n, const char *link)
 {
-	unsigned long long inode;
+	uint64_t inode = strncmp(link, "socket:", 7) == 0 ? procfile_inode_of(link) : 0;
 
-	if (sscanf(link, "socket:[%llu]", &inode) != 1)
+	if (!inode)
 		return;
 	for (size_t i = 0; i < n->unowned_count; i++)
 		if (n->unowned[i].inode == inode)

@@ -156,9 +156,7 @@ static int open_by_file(const struct triage *t, const struct netns *ns,
 int netview_open(const struct triage *t, const struct netns *ns, unsigned char *buf,
 		 struct netview *view)
 {
-	*view = (struct netview){
-		.inode = ns->inode, .diag = -1, .route = -1, .buf = buf
-	};
+	*view = (struct netview){ .diag = -1, .route = -1, .buf = buf };
 	memset(view->sockets, -1, sizeof(view->sockets));
 	memset(view->tables, -1, sizeof(view->tables));
 	if (ns->own && t->live && open_by_pid(t, ns, "self", view)) {

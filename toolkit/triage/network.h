@@ -45,7 +45,6 @@ enum {
 };
 
 struct netview {
-	uint64_t inode;
 	int32_t pid;		    /* through whom; 0: nobody */
 	int sockets[NET_PROTOCOLS]; /* tables; -1: there is none */
 	int tables[TABLE_COUNT];

@@ -333,16 +333,16 @@ static void read_fd(struct process_job *job, struct json_node *list, const char 
 {
 	struct statx st = { 0 };
 	struct json_node *node;
-	char via[32], *end;
-	const char *kind;
 	bool stated = false;
+	const char *kind;
 	uint64_t inode;
+	char via[32];
 
 	snprintf(via, sizeof(via), "fd/%s", name);
 	if (procfile_link(job->dirfd, via, &job->link) != 0)
 		return;
+	inode = procfile_inode_of(job->link.data);
 	if (strncmp(job->link.data, "socket:[", 8) == 0) {
-		inode = strtoull(job->link.data + 8, &end, 10);
 		census_add_owner(&job->part, inode, job->pid, (int32_t)atoi(name));
 	} else if (strncmp(job->link.data, "net:[", 5) == 0) {
 		/* Nobody may live in it: collect_network() looks into it through this. */
@@ -361,10 +361,9 @@ static void read_fd(struct process_job *job, struct json_node *list, const char 
 	triage_add_text(job->doc, node, "target", job->link.data, job->link.len_bytes);
 	json_add_str(job->doc, node, "kind", kind);
 	if (stated)
-		json_add_u64(job->doc, node, "inode", st.stx_ino);
-	else if (strchr(job->link.data, '['))
-		json_add_u64(job->doc, node, "inode",
-			     strtoull(strchr(job->link.data, '[') + 1, NULL, 10));
+		inode = st.stx_ino;
+	if (inode)
+		json_add_u64(job->doc, node, "inode", inode);
 	if (stated)
 		add_fd_file(job, node, via, &st);
 	add_fdinfo(job, node, name);
