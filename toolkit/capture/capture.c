@@ -242,6 +242,15 @@ static int open_log(struct err *err)
 			  sizeof(log_arena), pipeline_log_bytes(&cap.pipeline), err);
 }
 
+/* Is dirfd on the volume that this program came from, and not on a disk of the host's? */
+static bool on_volume(int dirfd)
+{
+	struct stat program, st;
+
+	return stat("/proc/self/exe", &program) == 0 && fstat(dirfd, &st) == 0 &&
+	       program.st_dev == st.st_dev;
+}
+
 static int open_sinks(int dirfd, struct err *err)
 {
 	/* lime is hashed by the pipeline as the stream it is. */
@@ -265,7 +274,9 @@ static int open_sinks(int dirfd, struct err *err)
 		return -1;
 	/* Room that was reserved has brought its bitmaps into memory: the arena takes
 	 * their pages. */
-	return cap.opt->evidence ? mountdev_settle(dirfd, cap.image.fd, err) : 0;
+	return cap.opt->evidence && on_volume(dirfd)
+		       ? mountdev_settle(dirfd, cap.image.fd, err)
+		       : 0;
 }
 
 static int finish_image(struct err *err)
@@ -285,6 +296,7 @@ static int write_image(int dirfd, struct err *err)
 
 	if (open_sinks(dirfd, err) < 0) {
 		sink_abandon(&cap.image);
+		sink_abandon(&cap.log);
 		return -1;
 	}
 	cap.pipeline.sink = &cap.image;
